@@ -1,0 +1,132 @@
+//! How long the browser keeps the cookie: the function's one setting.
+
+use std::{env, error::Error, ffi::OsString, fmt};
+
+use cookie::time::Duration;
+
+/// How many days after a visit the browser forgets the count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CookieLifetime {
+    days: u16,
+}
+
+impl CookieLifetime {
+    /// The environment variable that holds the number of days.
+    pub const VARIABLE: &str = "COUNT_COOKIE_MAX_AGE_DAYS";
+
+    /// The most days that a browser keeps a cookie
+    /// ([RFC 6265bis, section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5)),
+    /// and the default.
+    pub const MAX_DAYS: u16 = 400;
+
+    /// Reads [`VARIABLE`](Self::VARIABLE): a whole number of days from 0 to
+    /// [`MAX_DAYS`](Self::MAX_DAYS), the default where it is not set. 0 makes a session cookie, which
+    /// the browser forgets when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// If the variable is set to anything else, the empty text included.
+    pub fn from_env() -> Result<Self, CookieLifetimeError> {
+        env::var_os(Self::VARIABLE).map_or(Ok(Self::default()), Self::parse)
+    }
+
+    fn parse(value: OsString) -> Result<Self, CookieLifetimeError> {
+        value
+            .to_str()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| text.parse().ok())
+            .filter(|days| *days <= Self::MAX_DAYS)
+            .map(|days| Self { days })
+            .ok_or(CookieLifetimeError { value })
+    }
+
+    /// The cookie's `Max-Age`; none for a session cookie.
+    pub(crate) fn max_age(self) -> Option<Duration> {
+        (self.days > 0).then(|| Duration::days(self.days.into()))
+    }
+}
+
+impl Default for CookieLifetime {
+    fn default() -> Self {
+        Self {
+            days: Self::MAX_DAYS,
+        }
+    }
+}
+
+/// In words, for the page: `400 days`, `1 day`, and nothing for a session cookie.
+impl fmt::Display for CookieLifetime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.days {
+            0 => Ok(()),
+            1 => formatter.write_str("1 day"),
+            days => write!(formatter, "{days} days"),
+        }
+    }
+}
+
+/// The variable holds something other than a number of days that is admitted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieLifetimeError {
+    value: OsString,
+}
+
+impl fmt::Display for CookieLifetimeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}={:?} is not a whole number of days from 0 (a session cookie) to {}",
+            CookieLifetime::VARIABLE,
+            self.value,
+            CookieLifetime::MAX_DAYS,
+        )
+    }
+}
+
+impl Error for CookieLifetimeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admits_0_to_400_days() {
+        for (text, days) in [("0", 0), ("1", 1), ("030", 30), ("400", 400)] {
+            assert_eq!(
+                CookieLifetime::parse(text.into()),
+                Ok(CookieLifetime { days }),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_variable_the_value_and_what_is_admitted() {
+        for text in ["", "401", "-1", "+1", "1.5", "forever", " 7", "99999999999"] {
+            let error = CookieLifetime::parse(text.into()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "COUNT_COOKIE_MAX_AGE_DAYS={text:?} is not a whole number of days \
+                     from 0 (a session cookie) to 400"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn zero_days_make_a_session_cookie() {
+        assert_eq!(CookieLifetime { days: 0 }.max_age(), None);
+        assert_eq!(
+            CookieLifetime::default().max_age(),
+            Some(Duration::seconds(34_560_000))
+        );
+    }
+
+    #[test]
+    fn reads_as_words() {
+        for (days, words) in [(0, ""), (1, "1 day"), (2, "2 days"), (400, "400 days")] {
+            assert_eq!(CookieLifetime { days }.to_string(), words);
+        }
+    }
+}

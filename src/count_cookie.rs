@@ -1,0 +1,220 @@
+//! The `count` cookie: reading it, setting it, forgetting it.
+
+use cookie::{Cookie, SameSite, time::Duration};
+use lambda_http::http::{HeaderMap, HeaderValue, header};
+
+use crate::{CookieLifetime, VisitCount};
+
+/// The cookie's name, compared exactly.
+pub const NAME: &str = "count";
+
+/// What the browser sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// No `count` cookie.
+    Nothing,
+    /// A `count` cookie that is no [`VisitCount`].
+    Malformed,
+    /// A count. Of several, which browsers send for a stale twin of another path or domain, the
+    /// greatest: neither the first nor the last is dependable.
+    Count(VisitCount),
+}
+
+/// Finds the count in all the `Cookie` lines of a request.
+///
+/// Works on bytes, cookie by cookie: a neighbour that is no UTF-8 must not cost the visitor the
+/// count. One pair of double quotes around the value is taken off, since a server may send it so
+/// ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+#[must_use]
+pub fn read(headers: &HeaderMap) -> Received {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok())
+        .filter_map(|pair| Cookie::parse(pair).ok())
+        .filter(|cookie| cookie.name() == NAME)
+        .map(|cookie| cookie.value_trimmed().parse())
+        .fold(Received::Nothing, |received, count| {
+            match (received, count) {
+                (Received::Count(greatest), Ok(count)) => Received::Count(greatest.max(count)),
+                (_, Ok(count)) => Received::Count(count),
+                (Received::Nothing, Err(_)) => Received::Malformed,
+                (_, Err(_)) => received,
+            }
+        })
+}
+
+/// The `Set-Cookie` value that makes the browser remember the count.
+#[must_use]
+pub fn set(count: VisitCount, lifetime: CookieLifetime, secure: bool) -> HeaderValue {
+    header_value(count.to_string(), lifetime.max_age(), secure)
+}
+
+/// The `Set-Cookie` value that makes the browser forget the count.
+#[must_use]
+pub fn forget(secure: bool) -> HeaderValue {
+    header_value(String::new(), Some(Duration::ZERO), secure)
+}
+
+fn header_value(value: String, max_age: Option<Duration>, secure: bool) -> HeaderValue {
+    let mut cookie = Cookie::new(NAME, value);
+    // One count for the whole origin, whatever path the page was opened at.
+    cookie.set_path("/");
+    cookie.set_max_age(max_age);
+    // No script has business with the count.
+    cookie.set_http_only(true);
+    // Not Strict: a visitor who comes by a link from elsewhere would start again at 1.
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_secure(secure);
+    HeaderValue::try_from(cookie.to_string())
+        .expect("digits and fixed attributes are a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_lines(lines: &[&[u8]]) -> Received {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        read(&headers)
+    }
+
+    #[test]
+    fn reads_a_count_however_it_is_written() {
+        for (line, count) in [
+            ("count=7", 7),
+            ("count=007", 7),
+            ("count=\"7\"", 7),
+            (" count = 7 ", 7),
+            ("count\t=\t7", 7),
+            ("count=0", 0),
+            ("count=18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(
+                read_lines(&[line.as_bytes()]),
+                Received::Count(count.into()),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_no_number_is_malformed() {
+        for line in [
+            "count=",
+            "count=abc",
+            "count=-5",
+            "count=+5",
+            "count=1_000",
+            "count=٣",
+            "count=1.0",
+            "count=\"\"",
+            "count=\"7",
+            "count=7\"",
+            "count=\"\"7\"\"",
+            "count=\"",
+            "count==7",
+            "count=9999999999999999999999999",
+            "count=7,8",
+            "count=%37",
+        ] {
+            assert_eq!(
+                read_lines(&[line.as_bytes()]),
+                Received::Malformed,
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_another_name_is_not_the_count() {
+        for line in [
+            "",
+            ";",
+            "; ;",
+            "=7",
+            "count",
+            "Count=7",
+            "COUNT=7",
+            "xcount=7",
+            "count2=7",
+            "co unt=7",
+            "count[]=7",
+            "\"count\"=7",
+            "$count=7",
+        ] {
+            assert_eq!(
+                read_lines(&[line.as_bytes()]),
+                Received::Nothing,
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn finds_the_count_among_other_cookies() {
+        for line in [
+            &b"a=1; count=7"[..],
+            b"count=7; a=1",
+            b"a=1;count=7;b=2",
+            b"=nameless; count=7; nameless",
+            b";;; count=7; ; ;",
+            b"city=S\xe3o Paulo; count=7",
+            b"\xff\xfe; count=7; \x80=\x81",
+            b"quoted=\"a; count=7; b\"",
+            b"theme={\"dark\":true}; count=7; _ga=GA1.2.3.4",
+        ] {
+            assert_eq!(read_lines(&[line]), Received::Count(7.into()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_greatest_valid_count_wins_wherever_it_stands() {
+        for lines in [
+            &[&b"count=7; count=3"[..]][..],
+            &[b"count=3; count=7"],
+            &[b"count=7; count=abc"],
+            &[b"count=abc; count=7"],
+            &[b"count=3", b"a=1", b"count=7; count=5"],
+        ] {
+            assert_eq!(read_lines(lines), Received::Count(7.into()), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn no_cookie_line_is_no_count() {
+        assert_eq!(read_lines(&[]), Received::Nothing);
+    }
+
+    #[test]
+    fn sets_the_count_with_every_attribute() {
+        assert_eq!(
+            set(3.into(), CookieLifetime::default(), true),
+            "count=3; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000"
+        );
+    }
+
+    #[test]
+    fn is_not_secure_over_plain_http() {
+        assert_eq!(
+            set(3.into(), CookieLifetime::default(), false),
+            "count=3; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000"
+        );
+    }
+
+    #[test]
+    fn forgets_with_the_attributes_that_it_was_set_with() {
+        assert_eq!(
+            forget(true),
+            "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
+        );
+        assert_eq!(
+            forget(false),
+            "count=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
+        );
+    }
+}

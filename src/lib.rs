@@ -1,0 +1,34 @@
+//! A page visit counter that runs as a serverless function: the number lives in a cookie in the
+//! visitor's own browser.
+//!
+//! An event of a front door (a Function URL, API Gateway, a load balancer, VPC Lattice) becomes a
+//! request in [`function`]; [`respond()`] decides the answer, without waiting and without fail:
+//!
+//! 1. the path, without its API Gateway stage, names the page, the reset, or nothing (`route`);
+//! 2. a load that nobody looks at yet is refused, so that it does not count (`speculation`);
+//! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and one is added;
+//! 4. [`count_cookie::set`] has the browser keep it, for its [`CookieLifetime`];
+//! 5. [`Representation::negotiate`] chooses HTML, JSON or text, and [`page`] renders the HTML;
+//! 6. every answer leaves with the same security headers (`security_headers`), and a visit with a
+//!    line in the [`log`].
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod count_cookie;
+pub mod function;
+pub mod log;
+pub mod page;
+
+mod cookie_lifetime;
+mod representation;
+mod respond;
+mod route;
+mod scheme;
+mod security_headers;
+mod speculation;
+mod visit_count;
+
+pub use cookie_lifetime::{CookieLifetime, CookieLifetimeError};
+pub use representation::Representation;
+pub use respond::{refuse_malformed_url, respond};
+pub use visit_count::{ParseVisitCountError, VisitCount};

@@ -1,0 +1,25 @@
+//! The program that AWS Lambda starts: the library's [`function`] on a single thread.
+
+use std::{env, process::ExitCode};
+
+use lambda_http::Error;
+use page_visit_counter::{CookieLifetime, function, log};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    log::start();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
+    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return Err("AWS Lambda starts this program; to see the page here, `make run`".into());
+    }
+    function::run(CookieLifetime::from_env()?).await
+}

@@ -1,0 +1,79 @@
+//! The HTML: the page that shows the exchange, and the short notices.
+
+use askama::Template;
+use lambda_http::http::StatusCode;
+
+use crate::{CookieLifetime, VisitCount, count_cookie::Received};
+
+/// Renders the page of a counted visit.
+///
+/// `set_cookie` is the answer's own `Set-Cookie`. Of the request only the parsed number is shown:
+/// its bytes never reach the HTML.
+#[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "writing to a String does not fail"
+)]
+pub fn visit(
+    received: Received,
+    count: VisitCount,
+    set_cookie: &str,
+    lifetime: CookieLifetime,
+) -> String {
+    let (visit, previous) = match received {
+        Received::Nothing => (Visit::First, count),
+        Received::Malformed => (Visit::Replaced, count),
+        Received::Count(previous) => (Visit::Return, previous),
+    };
+    let page = Page {
+        visit,
+        previous,
+        count,
+        set_cookie,
+        lifetime: lifetime.to_string(),
+        next_count: count.next(),
+    };
+    page.render().expect("writing to a String does not fail")
+}
+
+/// Renders the short page of an answer that is no visit; `home` leads to the page.
+#[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "writing to a String does not fail"
+)]
+pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
+    let title = status.canonical_reason().unwrap_or("Error");
+    Notice { title, text, home }
+        .render()
+        .expect("writing to a String does not fail")
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    visit: Visit,
+    previous: VisitCount,
+    count: VisitCount,
+    set_cookie: &'a str,
+    lifetime: String,
+    next_count: VisitCount,
+}
+
+/// The three stories that the page tells.
+enum Visit {
+    /// The browser sent no count.
+    First,
+    /// The browser sent a count.
+    Return,
+    /// The browser sent something that is no count.
+    Replaced,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Notice<'a> {
+    title: &'a str,
+    text: &'a str,
+    home: &'a str,
+}

@@ -1,0 +1,131 @@
+//! Which of the counter's resources a request asks for.
+
+use lambda_http::{Request, RequestExt, request::RequestContext};
+
+/// A resource, found by the request's path without its API Gateway stage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Route<'a> {
+    /// `/`: the page.
+    Page,
+    /// `/reset`: where the page's button posts to.
+    Reset,
+    /// `/prod` instead of `/prod/`, from where the page's relative links would leave the stage.
+    StageWithoutSlash(&'a str),
+    /// Any other path.
+    Unknown {
+        /// How many folders below the page the path is.
+        depth: usize,
+    },
+}
+
+impl<'a> Route<'a> {
+    pub(crate) fn of(request: &'a Request) -> Self {
+        // As the front door delivered it: the URI that lambda_http builds is normalised, and has the
+        // stage put in front of it.
+        let path = match request.raw_http_path() {
+            "" => request.uri().path(),
+            path => path,
+        };
+        // A REST API delivers the path without its stage, and beside it the path as requested.
+        let (stage, requested) = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV1(rest)) => {
+                (rest.stage.as_deref(), rest.path.as_deref().unwrap_or(path))
+            }
+            Some(RequestContext::ApiGatewayV2(http)) => (http.stage.as_deref(), path),
+            _ => (None, path),
+        };
+        if let Some(stage) = stage
+            && requested.strip_prefix('/') == Some(stage)
+        {
+            return Self::StageWithoutSlash(stage);
+        }
+        match stage.map_or(path, |stage| without_stage(path, stage)) {
+            "/" => Self::Page,
+            "/reset" => Self::Reset,
+            path => Self::Unknown {
+                depth: path.bytes().skip(1).filter(|byte| *byte == b'/').count(),
+            },
+        }
+    }
+}
+
+fn without_stage<'a>(path: &'a str, stage: &str) -> &'a str {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(stage))
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::{Body, aws_lambda_events::apigw, http};
+
+    use super::*;
+
+    fn request(path: &str) -> Request {
+        http::Request::new(Body::Empty).with_raw_http_path(path)
+    }
+
+    fn rest_api(stage: &str, path: &str, requested: &str) -> Request {
+        let mut context = apigw::ApiGatewayProxyRequestContext::default();
+        context.stage = Some(stage.to_owned());
+        context.path = Some(requested.to_owned());
+        request(path).with_request_context(RequestContext::ApiGatewayV1(context))
+    }
+
+    fn http_api(stage: &str, path: &str) -> Request {
+        let mut context = apigw::ApiGatewayV2httpRequestContext::default();
+        context.stage = Some(stage.to_owned());
+        request(path).with_request_context(RequestContext::ApiGatewayV2(context))
+    }
+
+    #[test]
+    fn the_path_decides() {
+        for (path, route) in [
+            ("/", Route::Page),
+            ("", Route::Page),
+            ("/reset", Route::Reset),
+            ("/reset/", Route::Unknown { depth: 1 }),
+            ("/favicon.ico", Route::Unknown { depth: 0 }),
+            ("/a/b/c", Route::Unknown { depth: 2 }),
+            ("//", Route::Unknown { depth: 1 }),
+            ("/./", Route::Unknown { depth: 1 }),
+            ("/Reset", Route::Unknown { depth: 0 }),
+        ] {
+            assert_eq!(Route::of(&request(path)), route, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_named_stage_of_an_http_api_is_not_part_of_the_path() {
+        for (stage, path, route) in [
+            ("$default", "/", Route::Page),
+            ("$default", "/reset", Route::Reset),
+            ("prod", "/prod/", Route::Page),
+            ("prod", "/prod/reset", Route::Reset),
+            ("prod", "/prod/x", Route::Unknown { depth: 0 }),
+            ("prod", "/prod", Route::StageWithoutSlash("prod")),
+            ("prod", "/production", Route::Unknown { depth: 0 }),
+            // A custom domain maps the stage away.
+            ("prod", "/", Route::Page),
+        ] {
+            assert_eq!(Route::of(&http_api(stage, path)), route, "{stage} {path}");
+        }
+    }
+
+    #[test]
+    fn a_rest_api_delivers_the_path_without_its_stage() {
+        for (path, requested, route) in [
+            ("/", "/Prod/", Route::Page),
+            ("/reset", "/Prod/reset", Route::Reset),
+            ("/x/y", "/Prod/x/y", Route::Unknown { depth: 1 }),
+            ("/", "/Prod", Route::StageWithoutSlash("Prod")),
+        ] {
+            assert_eq!(
+                Route::of(&rest_api("Prod", path, requested)),
+                route,
+                "{requested}"
+            );
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Whether the visitor's browser spoke HTTPS.
+
+use std::net::Ipv4Addr;
+
+use lambda_http::http::{HeaderMap, HeaderValue, header, uri::Authority};
+
+/// Whether the request left the browser over HTTPS.
+///
+/// The front door says so in `X-Forwarded-Proto`. Without that header it is taken for granted, since
+/// AWS serves public pages over HTTPS, except on a loopback host: there a development server
+/// answers over plain HTTP, where Safari refuses a `Secure` cookie and would show 1 for ever.
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+    match headers.get("x-forwarded-proto") {
+        Some(scheme) => !scheme.as_bytes().eq_ignore_ascii_case(b"http"),
+        None => !headers.get(header::HOST).is_some_and(is_loopback),
+    }
+}
+
+fn is_loopback(host: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else {
+        return false;
+    };
+    let host = authority.host();
+    host.eq_ignore_ascii_case("localhost")
+        || host == "[::1]"
+        || host
+            .parse()
+            .is_ok_and(|address: Ipv4Addr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(forwarded_proto: Option<&'static str>, host: Option<&'static str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(scheme) = forwarded_proto {
+            headers.insert("x-forwarded-proto", HeaderValue::from_static(scheme));
+        }
+        if let Some(host) = host {
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_front_door_decides_whatever_the_host() {
+        for host in [None, Some("example.org"), Some("localhost:9000")] {
+            assert!(is_https(&request(Some("https"), host)), "{host:?}");
+            assert!(!is_https(&request(Some("http"), host)), "{host:?}");
+            assert!(!is_https(&request(Some("HTTP"), host)), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_loopback_host_without_a_front_door_is_plain_http() {
+        for host in [
+            "localhost",
+            "localhost:9000",
+            "LOCALHOST",
+            "127.0.0.1",
+            "127.0.0.1:9000",
+            "127.255.255.254",
+            "[::1]",
+            "[::1]:9000",
+        ] {
+            assert!(!is_https(&request(None, Some(host))), "{host}");
+        }
+    }
+
+    #[test]
+    fn any_other_host_without_a_front_door_is_https() {
+        for host in [
+            "example.org",
+            "localhost.example.org",
+            "128.0.0.1",
+            "127.0.0.1.example.org",
+            "127.1",
+            "[::2]",
+            "::1",
+            "",
+            "local host",
+            ":9000",
+        ] {
+            assert!(is_https(&request(None, Some(host))), "{host:?}");
+        }
+        assert!(is_https(&request(None, None)), "no host");
+    }
+}

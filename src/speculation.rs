@@ -1,0 +1,61 @@
+//! Loads that a browser makes before anybody visits.
+
+use lambda_http::http::HeaderMap;
+
+/// Whether the browser only prefetches or prerenders the page, which the visitor may never see.
+///
+/// `Sec-Purpose` is today's header
+/// ([Fetch, section 3.8](https://fetch.spec.whatwg.org/#sec-purpose-header)), `Purpose` and `X-Moz`
+/// those of older browsers. Every prerender says `prefetch;prerender`.
+pub(crate) fn is_speculative(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .any(|purpose| contains_ignore_ascii_case(purpose.as_bytes(), b"prefetch"))
+}
+
+fn contains_ignore_ascii_case(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn request(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )])
+    }
+
+    #[test]
+    fn a_prefetch_or_prerender_is_speculative() {
+        for (name, value) in [
+            ("sec-purpose", "prefetch"),
+            ("sec-purpose", "prefetch;prerender"),
+            ("sec-purpose", "prefetch;anonymous-client-ip"),
+            ("sec-purpose", "Prefetch"),
+            ("purpose", "prefetch"),
+            ("x-moz", "prefetch"),
+        ] {
+            assert!(is_speculative(&request(name, value)), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_visit_is_not_speculative() {
+        for (name, value) in [
+            ("sec-purpose", ""),
+            ("purpose", "fetch"),
+            ("x-moz", "livebookmarks"),
+            ("sec-fetch-mode", "prefetch"),
+        ] {
+            assert!(!is_speculative(&request(name, value)), "{name}: {value}");
+        }
+        assert!(!is_speculative(&HeaderMap::new()));
+    }
+}
