@@ -1,6 +1,6 @@
 //! How long the browser keeps the cookie: the function's one setting.
 
-use std::{env, error::Error, ffi::OsString, fmt};
+use std::{env, error::Error, ffi::OsStr, fmt};
 
 use cookie::time::Duration;
 
@@ -27,17 +27,19 @@ impl CookieLifetime {
     ///
     /// If the variable is set to anything else, the empty text included.
     pub fn from_env() -> Result<Self, CookieLifetimeError> {
-        env::var_os(Self::VARIABLE).map_or(Ok(Self::default()), Self::parse)
+        env::var_os(Self::VARIABLE).map_or(Ok(Self::default()), |value| Self::parse(&value))
     }
 
-    fn parse(value: OsString) -> Result<Self, CookieLifetimeError> {
+    fn parse(value: &OsStr) -> Result<Self, CookieLifetimeError> {
         value
             .to_str()
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|text| text.parse().ok())
             .filter(|days| *days <= Self::MAX_DAYS)
             .map(|days| Self { days })
-            .ok_or(CookieLifetimeError { value })
+            .ok_or_else(|| CookieLifetimeError {
+                value: value.to_string_lossy().into_owned(),
+            })
     }
 
     /// The cookie's `Max-Age`; none for a session cookie.
@@ -68,7 +70,7 @@ impl fmt::Display for CookieLifetime {
 /// The variable holds something other than a number of days that is admitted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookieLifetimeError {
-    value: OsString,
+    value: String,
 }
 
 impl fmt::Display for CookieLifetimeError {
@@ -93,7 +95,7 @@ mod tests {
     fn admits_0_to_400_days() {
         for (text, days) in [("0", 0), ("1", 1), ("030", 30), ("400", 400)] {
             assert_eq!(
-                CookieLifetime::parse(text.into()),
+                CookieLifetime::parse(text.as_ref()),
                 Ok(CookieLifetime { days }),
                 "{text:?}"
             );
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn an_error_names_the_variable_the_value_and_what_is_admitted() {
         for text in ["", "401", "-1", "+1", "1.5", "forever", " 7", "99999999999"] {
-            let error = CookieLifetime::parse(text.into()).unwrap_err();
+            let error = CookieLifetime::parse(text.as_ref()).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!(

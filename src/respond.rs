@@ -26,7 +26,6 @@ pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
         }
         (Route::Page, &Method::GET) => visit(headers, lifetime, https),
         (Route::Page, &Method::HEAD) => visit_headers(headers),
-        (Route::Page, _) => method_not_allowed("GET, HEAD", "./"),
         (Route::Reset, &Method::POST) if is_cross_site(headers) => notice(
             StatusCode::FORBIDDEN,
             "The count is reset by the button on the page, not by another site.",
@@ -36,13 +35,13 @@ pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
             log::reset();
             reset(https)
         }
-        (Route::Reset, _) => method_not_allowed("POST", "./"),
+        (Route::Reset, _) => method_not_allowed("POST"),
         (Route::StageWithoutSlash(stage), &Method::GET | &Method::HEAD) => redirect(
             StatusCode::PERMANENT_REDIRECT,
             HeaderValue::try_from(format!("{stage}/"))
                 .unwrap_or_else(|_| HeaderValue::from_static("./")),
         ),
-        (Route::StageWithoutSlash(_), _) => method_not_allowed("GET, HEAD", "./"),
+        (Route::Page | Route::StageWithoutSlash(_), _) => method_not_allowed("GET, HEAD"),
         (Route::Unknown { depth }, _) => notice(
             StatusCode::NOT_FOUND,
             "There is nothing at this address.",
@@ -140,9 +139,9 @@ fn redirect(status: StatusCode, location: HeaderValue) -> Response<Body> {
     response
 }
 
-fn method_not_allowed(allow: &'static str, home: &str) -> Response<Body> {
+fn method_not_allowed(allow: &'static str) -> Response<Body> {
     let text = "This address does not answer that method.";
-    let mut response = notice(StatusCode::METHOD_NOT_ALLOWED, text, home);
+    let mut response = notice(StatusCode::METHOD_NOT_ALLOWED, text, "./");
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allow));

@@ -28,56 +28,55 @@ macro_rules! events {
 }
 
 events! {
-    first_visit => payload_2(page_answer(Received::Nothing, 1));
-    return_visit => payload_2(page_answer(sent(2), 3));
-    malformed_count => payload_2(page_answer(Received::Malformed, 1));
-    overflowing_count => payload_2(page_answer(Received::Malformed, 1));
-    maximum_count => payload_2(page_answer(sent(u64::MAX), u64::MAX));
-    duplicate_counts => payload_2(page_answer(sent(41), 42));
-    quoted_count => payload_2(page_answer(sent(7), 8));
-    neighbour_cookies => payload_2(page_answer(sent(2), 3));
-    non_ascii_neighbour_cookie => payload_2(page_answer(sent(2), 3));
-    empty_cookies => payload_2(page_answer(Received::Nothing, 1));
-    prefetch => payload_2(prefetch_answer());
-    prerender => payload_2(prefetch_answer());
-    favicon => payload_2(not_found("./"));
-    nested_path => payload_2(not_found("../../"));
-    head => payload_2(Answer::new(200)
+    first_visit => payload_2(&page_answer(Received::Nothing, 1));
+    return_visit => payload_2(&page_answer(sent(2), 3));
+    malformed_count => payload_2(&page_answer(Received::Malformed, 1));
+    overflowing_count => payload_2(&page_answer(Received::Malformed, 1));
+    maximum_count => payload_2(&page_answer(sent(u64::MAX), u64::MAX));
+    duplicate_counts => payload_2(&page_answer(sent(41), 42));
+    quoted_count => payload_2(&page_answer(sent(7), 8));
+    neighbour_cookies => payload_2(&page_answer(sent(2), 3));
+    non_ascii_neighbour_cookie => payload_2(&page_answer(sent(2), 3));
+    empty_cookies => payload_2(&page_answer(Received::Nothing, 1));
+    prefetch => payload_2(&prefetch_answer());
+    prerender => payload_2(&prefetch_answer());
+    favicon => payload_2(&not_found("./"));
+    nested_path => payload_2(&not_found("../../"));
+    head => payload_2(&Answer::new(200)
         .header("content-type", "text/html; charset=utf-8")
         .header("vary", "Accept"));
-    reset => payload_2(reset_answer());
-    cross_site_reset => payload_2(
-        notice(403, "The count is reset by the button on the page, not by another site.", "./"));
-    get_reset => payload_2(method_not_allowed("POST"));
-    post => payload_2(method_not_allowed("GET, HEAD"));
-    json_visit => payload_2(visit_answer(3, "application/json", "{\"count\":3}"));
-    text_visit => payload_2(visit_answer(3, "text/plain; charset=utf-8", "3\n"));
-    raw_quote_in_query => payload_2(malformed_url());
+    reset => payload_2(&reset_answer());
+    cross_site_reset => payload_2(&notice(403, "The count is reset by the button on the page, not by another site.", "./"));
+    get_reset => payload_2(&method_not_allowed("POST"));
+    post => payload_2(&method_not_allowed("GET, HEAD"));
+    json_visit => payload_2(&visit_answer(3, "application/json", "{\"count\":3}"));
+    text_visit => payload_2(&visit_answer(3, "text/plain; charset=utf-8", "3\n"));
+    raw_quote_in_query => payload_2(&malformed_url());
 
-    http_api_first_visit => payload_2(page_answer(Received::Nothing, 1));
-    http_api_return_visit => payload_2(page_answer(sent(2), 3));
-    http_api_stage_return_visit => payload_2(page_answer(sent(2), 3));
-    http_api_stage_reset => payload_2(reset_answer());
-    http_api_stage_without_slash => payload_2(Answer::new(308).header("location", "prod/"));
+    http_api_first_visit => payload_2(&page_answer(Received::Nothing, 1));
+    http_api_return_visit => payload_2(&page_answer(sent(2), 3));
+    http_api_stage_return_visit => payload_2(&page_answer(sent(2), 3));
+    http_api_stage_reset => payload_2(&reset_answer());
+    http_api_stage_without_slash => payload_2(&Answer::new(308).header("location", "prod/"));
 
-    rest_api_first_visit => payload_1(page_answer(Received::Nothing, 1));
-    rest_api_return_visit => payload_1(page_answer(sent(2), 3));
+    rest_api_first_visit => payload_1(&page_answer(Received::Nothing, 1));
+    rest_api_return_visit => payload_1(&page_answer(sent(2), 3));
     // lambda_http lays `headers`, which holds a header's last line, over `multiValueHeaders`: of
     // several Cookie lines the last is left. Here the greater count, 7, is lost to it.
-    rest_api_many_cookie_lines => payload_1(page_answer(sent(2), 3));
-    rest_api_reset => payload_1(reset_answer());
-    rest_api_stage_path => payload_1(not_found("./"));
+    rest_api_many_cookie_lines => payload_1(&page_answer(sent(2), 3));
+    rest_api_reset => payload_1(&reset_answer());
+    rest_api_stage_path => payload_1(&not_found("./"));
     // The test button of API Gateway's console sends a host that is none.
-    rest_api_console_test => payload_1(malformed_url());
+    rest_api_console_test => payload_1(&malformed_url());
 
-    alb_first_visit => load_balancer(page_answer(Received::Nothing, 1));
-    alb_return_visit => load_balancer(page_answer(sent(2), 3));
-    alb_plain_http_visit => load_balancer(plain_http_answer(sent(2), 3));
-    alb_multi_value_first_visit => load_balancer(page_answer(Received::Nothing, 1));
-    alb_multi_value_return_visit => load_balancer(page_answer(sent(2), 3));
+    alb_first_visit => load_balancer(&page_answer(Received::Nothing, 1));
+    alb_return_visit => load_balancer(&page_answer(sent(2), 3));
+    alb_plain_http_visit => load_balancer(&plain_http_answer(sent(2), 3));
+    alb_multi_value_first_visit => load_balancer(&page_answer(Received::Nothing, 1));
+    alb_multi_value_return_visit => load_balancer(&page_answer(sent(2), 3));
 
-    vpc_lattice_first_visit => lattice(page_answer(Received::Nothing, 1));
-    vpc_lattice_return_visit => lattice(page_answer(sent(2), 3));
+    vpc_lattice_first_visit => lattice(&page_answer(Received::Nothing, 1));
+    vpc_lattice_return_visit => lattice(&page_answer(sent(2), 3));
 }
 
 #[test]
@@ -304,7 +303,7 @@ fn reset_answer() -> Answer {
 }
 
 /// Function URL and HTTP API: `Set-Cookie` goes into `cookies`.
-fn payload_2(answer: Answer) -> Value {
+fn payload_2(answer: &Answer) -> Value {
     let mut json = json!({
         "statusCode": answer.status.as_u16(),
         "headers": answer.headers(),
@@ -319,7 +318,7 @@ fn payload_2(answer: Answer) -> Value {
 }
 
 /// REST API: every header goes into `multiValueHeaders`.
-fn payload_1(answer: Answer) -> Value {
+fn payload_1(answer: &Answer) -> Value {
     let mut json = json!({
         "statusCode": answer.status.as_u16(),
         "headers": {},
@@ -333,7 +332,7 @@ fn payload_1(answer: Answer) -> Value {
 }
 
 /// Application Load Balancer: both forms, of which its target group reads one.
-fn load_balancer(answer: Answer) -> Value {
+fn load_balancer(answer: &Answer) -> Value {
     let mut json = json!({
         "statusCode": answer.status.as_u16(),
         "statusDescription": answer.status.to_string(),
@@ -347,7 +346,7 @@ fn load_balancer(answer: Answer) -> Value {
     json
 }
 
-fn lattice(answer: Answer) -> Value {
+fn lattice(answer: &Answer) -> Value {
     let mut json = json!({
         "statusCode": answer.status.as_u16(),
         "headers": answer.headers_with_cookie(),
