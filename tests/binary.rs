@@ -7,10 +7,6 @@ use std::{fs, path::Path};
 use runtime_api::{Function, RuntimeApi};
 use serde_json::{Value, json};
 
-fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_page-visit-counter"))
-}
-
 fn event(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("events")
@@ -41,7 +37,7 @@ fn assert_count(answer: &Value, count: u64) {
 #[tokio::test]
 async fn counts_up_by_one_at_each_visit() {
     let api = RuntimeApi::start().await;
-    let _function = Function::start(program(), api.address(), &[]);
+    let _function = Function::start(api.address(), &[]);
     let mut answer = None;
     for count in 1..=100 {
         let next = api.invoke(visit(answer.as_ref())).await.answer();
@@ -53,7 +49,7 @@ async fn counts_up_by_one_at_each_visit() {
 #[tokio::test]
 async fn reports_what_is_no_http_event_and_serves_the_next_visit() {
     let api = RuntimeApi::start().await;
-    let _function = Function::start(program(), api.address(), &[]);
+    let _function = Function::start(api.address(), &[]);
     for event in [
         &br#"{"Records":[{"eventSource":"aws:sqs","body":"count=7"}]}"#[..],
         b"{}",
@@ -73,7 +69,7 @@ async fn reports_what_is_no_http_event_and_serves_the_next_visit() {
 #[tokio::test]
 async fn an_invocation_error_names_what_was_expected() {
     let api = RuntimeApi::start().await;
-    let _function = Function::start(program(), api.address(), &[]);
+    let _function = Function::start(api.address(), &[]);
     let error = api.invoke(&b"{}"[..]).await.error();
     let message = error["errorMessage"].as_str().unwrap();
     for name in ["API Gateway", "Elastic Load Balancing", "Function URLs"] {
@@ -85,7 +81,7 @@ async fn an_invocation_error_names_what_was_expected() {
 #[tokio::test]
 async fn logs_a_short_json_line_for_what_the_owner_counts() {
     let api = RuntimeApi::start().await;
-    let function = Function::start(program(), api.address(), &[]);
+    let function = Function::start(api.address(), &[]);
     for name in ["first_visit", "return_visit", "json_visit", "text_visit"] {
         api.invoke(event(name).to_string()).await.answer();
     }
@@ -123,11 +119,7 @@ async fn logs_a_short_json_line_for_what_the_owner_counts() {
 #[tokio::test]
 async fn logs_text_where_lambda_is_set_to_text() {
     let api = RuntimeApi::start().await;
-    let function = Function::start(
-        program(),
-        api.address(),
-        &[("AWS_LAMBDA_LOG_FORMAT", "Text")],
-    );
+    let function = Function::start(api.address(), &[("AWS_LAMBDA_LOG_FORMAT", "Text")]);
     api.invoke(event("return_visit").to_string()).await.answer();
     let line = function.wait_for_line(|line| line.contains("visit"));
     assert_eq!(line, "INFO visit count=3 form=html cold=true");
@@ -143,8 +135,7 @@ async fn logs_from_the_level_that_lambda_is_set_to() {
         ("FATAL", false),
     ] {
         let api = RuntimeApi::start().await;
-        let function =
-            Function::start(program(), api.address(), &[("AWS_LAMBDA_LOG_LEVEL", level)]);
+        let function = Function::start(api.address(), &[("AWS_LAMBDA_LOG_LEVEL", level)]);
         api.invoke(event("return_visit").to_string()).await.answer();
         api.invoke(&b"{}"[..]).await.error();
         function.wait_for_line(|line| line.contains("\"level\":\"ERROR\""));
@@ -157,11 +148,7 @@ async fn logs_from_the_level_that_lambda_is_set_to() {
 #[tokio::test]
 async fn never_logs_a_cookie_an_address_or_a_user_agent() {
     let api = RuntimeApi::start().await;
-    let function = Function::start(
-        program(),
-        api.address(),
-        &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")],
-    );
+    let function = Function::start(api.address(), &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]);
     for name in [
         "neighbour_cookies",
         "malformed_count",
@@ -191,7 +178,7 @@ async fn never_logs_a_cookie_an_address_or_a_user_agent() {
 #[tokio::test]
 async fn an_error_in_the_log_carries_its_time_for_lambda_to_keep_its_level() {
     let api = RuntimeApi::start().await;
-    let function = Function::start(program(), api.address(), &[]);
+    let function = Function::start(api.address(), &[]);
     api.invoke(&b"{}"[..]).await.error();
     let line = function.wait_for_line(|line| line.contains("ERROR"));
     let line: Value = serde_json::from_str(&line).unwrap();
@@ -207,11 +194,7 @@ async fn keeps_the_cookie_as_long_as_it_is_told_to() {
         ("400", Some("; Max-Age=34560000")),
     ] {
         let api = RuntimeApi::start().await;
-        let _function = Function::start(
-            program(),
-            api.address(),
-            &[("COUNT_COOKIE_MAX_AGE_DAYS", days)],
-        );
+        let _function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", days)]);
         let answer = api.invoke(visit(None)).await.answer();
         let cookie = answer["cookies"][0].as_str().unwrap();
         assert_eq!(
@@ -226,11 +209,7 @@ async fn keeps_the_cookie_as_long_as_it_is_told_to() {
 async fn does_not_start_with_a_lifetime_that_is_not_admitted() {
     for days in ["", "401", "-1", "forever"] {
         let api = RuntimeApi::start().await;
-        let function = Function::start(
-            program(),
-            api.address(),
-            &[("COUNT_COOKIE_MAX_AGE_DAYS", days)],
-        );
+        let function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", days)]);
         let (status, log) = function.ended();
         assert_eq!(status.code(), Some(1), "{days:?}");
         let [line] = &log[..] else {
@@ -250,7 +229,7 @@ async fn does_not_start_with_a_lifetime_that_is_not_admitted() {
 
 #[test]
 fn outside_lambda_it_says_how_to_see_the_page() {
-    let (status, log) = Function::start_without_runtime_api(program(), &[]).ended();
+    let (status, log) = Function::start_program(&runtime_api::counter(), &[]).ended();
     assert_eq!(status.code(), Some(1));
     assert!(log.join("\n").contains("make run"), "{log:#?}");
 }

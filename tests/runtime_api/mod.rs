@@ -11,9 +11,10 @@
 
 use std::{
     collections::HashMap,
+    env,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -237,6 +238,14 @@ fn finish(shared: &Shared, id: &str, outcome: Outcome) -> StatusCode {
     StatusCode::ACCEPTED
 }
 
+/// The counter's program: the one that is to be deployed, where `BOOTSTRAP` names it.
+pub(crate) fn counter() -> PathBuf {
+    env::var_os("BOOTSTRAP").map_or_else(
+        || env!("CARGO_BIN_EXE_page-visit-counter").into(),
+        PathBuf::from,
+    )
+}
+
 /// The function's program, started as Lambda starts it.
 pub(crate) struct Function {
     child: Child,
@@ -245,31 +254,23 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts the program with nothing in its environment but what Lambda sets, and `variables`.
-    pub(crate) fn start(program: &Path, api: SocketAddr, variables: &[(&str, &str)]) -> Self {
-        Self::start_without_runtime_api(program, &{
-            let mut all = vec![("AWS_LAMBDA_RUNTIME_API".to_owned(), api.to_string())];
-            all.extend(
-                variables
-                    .iter()
-                    .map(|(name, value)| ((*name).into(), (*value).into())),
-            );
-            all
-        })
+    /// Starts the counter with nothing in its environment but what Lambda sets, and `variables`.
+    pub(crate) fn start(api: SocketAddr, variables: &[(&str, &str)]) -> Self {
+        let api = api.to_string();
+        let mut all = vec![("AWS_LAMBDA_RUNTIME_API", api.as_str())];
+        all.extend(variables);
+        Self::start_program(&counter(), &all)
     }
 
-    /// The same without the variable that says where the Runtime API is.
-    pub(crate) fn start_without_runtime_api(
-        program: &Path,
-        variables: &[(String, String)],
-    ) -> Self {
+    /// Starts any program; `variables` say where the Runtime API is.
+    pub(crate) fn start_program(program: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program)
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", "counter")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
