@@ -22,27 +22,33 @@ pub enum Received {
 
 /// Finds the count in all the `Cookie` lines of a request.
 ///
-/// Works on bytes, cookie by cookie: a neighbour that is no UTF-8 must not cost the visitor the
-/// count. One pair of double quotes around the value is taken off, since a server may send it so
-/// ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+/// Works on bytes: a neighbour that is no UTF-8 must not cost the visitor the count. White space is
+/// that of HTTP. One pair of double quotes around the value is taken off, since a server may send it
+/// so ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 #[must_use]
 pub fn read(headers: &HeaderMap) -> Received {
     headers
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| std::str::from_utf8(pair).ok())
-        .filter_map(|pair| Cookie::parse(pair).ok())
-        .filter(|cookie| cookie.name() == NAME)
-        .map(|cookie| cookie.value_trimmed().parse())
-        .fold(Received::Nothing, |received, count| {
-            match (received, count) {
-                (Received::Count(greatest), Ok(count)) => Received::Count(greatest.max(count)),
-                (_, Ok(count)) => Received::Count(count),
-                (Received::Nothing, Err(_)) => Received::Malformed,
-                (_, Err(_)) => received,
-            }
+        .filter_map(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+            (name.trim_ascii() == NAME.as_bytes()).then(|| value.trim_ascii())
         })
+        .map(|value| {
+            let value = std::str::from_utf8(value).ok()?;
+            Cookie::new(NAME, value).value_trimmed().parse().ok()
+        })
+        .fold(
+            Received::Nothing,
+            |received, count: Option<VisitCount>| match (received, count) {
+                (Received::Count(greatest), Some(count)) => Received::Count(greatest.max(count)),
+                (_, Some(count)) => Received::Count(count),
+                (Received::Nothing, None) => Received::Malformed,
+                (_, None) => received,
+            },
+        )
 }
 
 /// The `Set-Cookie` value that makes the browser remember the count.
@@ -121,6 +127,7 @@ mod tests {
             "count=9999999999999999999999999",
             "count=7,8",
             "count=%37",
+            "count=7\u{a0}",
         ] {
             assert_eq!(
                 read_lines(&[line.as_bytes()]),
@@ -128,6 +135,11 @@ mod tests {
                 "{line:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_count_that_is_no_utf_8_is_malformed() {
+        assert_eq!(read_lines(&[b"count=\xff"]), Received::Malformed);
     }
 
     #[test]
@@ -146,6 +158,8 @@ mod tests {
             "count[]=7",
             "\"count\"=7",
             "$count=7",
+            "\u{a0}count=7",
+            "\u{3000}count=7",
         ] {
             assert_eq!(
                 read_lines(&[line.as_bytes()]),

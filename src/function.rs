@@ -9,13 +9,15 @@ use std::{
 
 use lambda_http::{
     Adapter, Body, Context, Error, IntoResponse, LambdaEvent, Request, Response, Service,
+    TransformResponse,
+    http::{HeaderMap, Method},
     lambda_runtime::Runtime,
     request::{LambdaRequest, RequestOrigin},
     service_fn,
 };
 use serde::Serialize;
 
-use crate::{CookieLifetime, log, refuse_malformed_url, respond};
+use crate::{CookieLifetime, log, refuse_malformed_url, respond, scheme};
 
 /// Answers events from the Lambda Runtime API until the environment is shut down.
 ///
@@ -45,11 +47,8 @@ pub fn service(
     let mut counter = Adapter::from(service_fn(move |request: Request| async move {
         Ok(Answer(respond(&request, lifetime)))
     }));
-    let mut refusal = Adapter::from(service_fn(|_: Request| async {
-        Ok(Answer(refuse_malformed_url()))
-    }));
     service_fn(move |event: LambdaEvent<LambdaRequest>| {
-        let origin = event.payload.request_origin();
+        let refusal = Refusal::of(&event.payload);
         // lambda_http panics while it makes a request of an event whose URL is none: a raw quote in
         // the query, a host that is no host. Anybody can send that, so it must not look like a
         // failure of the function. `respond` runs later, when the future is polled: a panic of its
@@ -57,8 +56,7 @@ pub fn service(
         log::without_panics(|| catch_unwind(AssertUnwindSafe(|| counter.call(event))))
             .unwrap_or_else(|_| {
                 log::bad_request();
-                let event = LambdaEvent::new(empty_event(&origin), Context::default());
-                refusal.call(event)
+                refusal.call()
             })
     })
 }
@@ -73,13 +71,61 @@ impl IntoResponse for Answer {
     }
 }
 
-/// An event of the same front door that says nothing, to have the refusal take that door's form.
-fn empty_event(origin: &RequestOrigin) -> LambdaRequest {
-    match origin {
-        RequestOrigin::ApiGatewayV1 => LambdaRequest::ApiGatewayV1(Default::default()),
-        RequestOrigin::Alb => LambdaRequest::Alb(Default::default()),
-        RequestOrigin::VpcLatticeV2 => LambdaRequest::VpcLatticeV2(Default::default()),
-        // Function URLs and HTTP APIs; the enum is open, but no other feature is enabled.
-        _ => LambdaRequest::ApiGatewayV2(Default::default()),
+/// What the answer to an event depends on that no request can be made of.
+struct Refusal {
+    origin: RequestOrigin,
+    is_head: bool,
+    is_https: bool,
+}
+
+impl Refusal {
+    fn of(event: &LambdaRequest) -> Self {
+        // A load balancer fills one of the two, as its target group is set.
+        let either = |headers, multi_value_headers| {
+            if HeaderMap::is_empty(headers) {
+                multi_value_headers
+            } else {
+                headers
+            }
+        };
+        let (method, headers) = match event {
+            LambdaRequest::ApiGatewayV1(event) => (
+                Some(&event.http_method),
+                either(&event.headers, &event.multi_value_headers),
+            ),
+            LambdaRequest::ApiGatewayV2(event) => {
+                (Some(&event.request_context.http.method), &event.headers)
+            }
+            LambdaRequest::Alb(event) => (
+                Some(&event.http_method),
+                either(&event.headers, &event.multi_value_headers),
+            ),
+            LambdaRequest::VpcLatticeV2(event) => (event.method.as_ref(), &event.headers),
+            _ => unreachable!("no other kind of event is enabled"),
+        };
+        Self {
+            origin: event.request_origin(),
+            is_head: method == Some(&Method::HEAD),
+            is_https: scheme::is_https(headers),
+        }
+    }
+
+    /// Answers an event of the same front door that says nothing, so that the refusal takes the form
+    /// that this door expects.
+    fn call(self) -> TransformResponse<'static, Answer, Infallible> {
+        let event = match self.origin {
+            RequestOrigin::ApiGatewayV1 => LambdaRequest::ApiGatewayV1(Default::default()),
+            RequestOrigin::Alb => LambdaRequest::Alb(Default::default()),
+            RequestOrigin::VpcLatticeV2 => LambdaRequest::VpcLatticeV2(Default::default()),
+            // Function URLs and HTTP APIs; the enum is open, but no other feature is enabled.
+            _ => LambdaRequest::ApiGatewayV2(Default::default()),
+        };
+        let Self {
+            is_head, is_https, ..
+        } = self;
+        Adapter::from(service_fn(move |_: Request| async move {
+            Ok(Answer(refuse_malformed_url(is_head, is_https)))
+        }))
+        .call(LambdaEvent::new(event, Context::default()))
     }
 }

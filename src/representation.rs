@@ -33,7 +33,8 @@ impl Representation {
         let mut lines = headers
             .get_all(header::ACCEPT)
             .iter()
-            .filter_map(|line| line.to_str().ok());
+            .filter_map(|line| line.to_str().ok())
+            .filter(|line| !line.trim().is_empty());
         let accept = match (lines.next(), lines.next()) {
             (None, _) => return Self::Html,
             (Some(line), None) => line.parse::<Accept>(),
@@ -136,6 +137,7 @@ mod tests {
                 &["text/html;q=0.5", "text/plain;q=0.6", "application/json"],
                 Representation::Json,
             ),
+            (&["", "application/json"], Representation::Json),
         ] {
             assert_eq!(negotiate(lines), form, "{lines:?}");
         }
@@ -168,6 +170,10 @@ mod tests {
             "application/json;q=0",
             "*/*;q=0",
             "\u{fc}",
+            // headers-accept takes a media type with a parameter for another, and a list with an
+            // element that is white space for malformed.
+            "application/json;charset=utf-8",
+            "text/plain, , application/json",
         ] {
             assert_eq!(negotiate(&[accept]), Representation::Html, "{accept:?}");
         }

@@ -19,7 +19,7 @@ use crate::{
 pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
     let headers = request.headers();
     let https = scheme::is_https(headers);
-    let mut response = match (Route::of(request), request.method()) {
+    let response = match (Route::of(request), request.method()) {
         (Route::Page, &Method::GET | &Method::HEAD) if speculation::is_speculative(headers) => {
             log::prefetch();
             prefetch()
@@ -48,22 +48,26 @@ pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
             &home(depth),
         ),
     };
-    security_headers::add(response.headers_mut(), https);
-    if request.method() == Method::HEAD {
-        *response.body_mut() = Body::Empty;
-    }
-    response
+    complete(response, request.method() == Method::HEAD, https)
 }
 
 /// Answers a request whose URL no HTTP request can be made of.
 #[must_use]
-pub fn refuse_malformed_url() -> Response<Body> {
-    let mut response = notice(
+pub fn refuse_malformed_url(is_head: bool, is_https: bool) -> Response<Body> {
+    let response = notice(
         StatusCode::BAD_REQUEST,
         "The address that was asked for is malformed.",
         "./",
     );
-    security_headers::add(response.headers_mut(), true);
+    complete(response, is_head, is_https)
+}
+
+/// What all answers have in common.
+fn complete(mut response: Response<Body>, is_head: bool, is_https: bool) -> Response<Body> {
+    security_headers::add(response.headers_mut(), is_https);
+    if is_head {
+        *response.body_mut() = Body::Empty;
+    }
     response
 }
 

@@ -26,34 +26,56 @@ impl<'a> Route<'a> {
             "" => request.uri().path(),
             path => path,
         };
-        // A REST API delivers the path without its stage, and beside it the path as requested.
-        let (stage, requested) = match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV1(rest)) => {
-                (rest.stage.as_deref(), rest.path.as_deref().unwrap_or(path))
-            }
-            Some(RequestContext::ApiGatewayV2(http)) => (http.stage.as_deref(), path),
-            _ => (None, path),
-        };
-        if let Some(stage) = stage
-            && requested.strip_prefix('/') == Some(stage)
-        {
+        match request.request_context_ref() {
+            // `$default` is the stage that is not in the path.
+            Some(RequestContext::ApiGatewayV2(context)) => match context.stage.as_deref() {
+                Some(stage) if stage != "$default" => Self::in_stage(path, stage),
+                _ => Self::of_path(path),
+            },
+            // A REST API delivers the path without its stage, and beside it the path as requested.
+            Some(RequestContext::ApiGatewayV1(context)) => match context.stage.as_deref() {
+                Some(stage)
+                    if context
+                        .path
+                        .as_deref()
+                        .is_some_and(|path| is_root(path, stage)) =>
+                {
+                    Self::StageWithoutSlash(stage)
+                }
+                _ => Self::of_path(path),
+            },
+            _ => Self::of_path(path),
+        }
+    }
+
+    fn in_stage(path: &str, stage: &'a str) -> Self {
+        if is_root(path, stage) {
             return Self::StageWithoutSlash(stage);
         }
-        match stage.map_or(path, |stage| without_stage(path, stage)) {
+        // A custom domain may map the stage away.
+        let inside = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(stage));
+        Self::of_path(inside.filter(|path| path.starts_with('/')).unwrap_or(path))
+    }
+
+    fn of_path(path: &str) -> Self {
+        match path {
             "/" => Self::Page,
             "/reset" => Self::Reset,
-            path => Self::Unknown {
-                depth: path.bytes().skip(1).filter(|byte| *byte == b'/').count(),
-            },
+            path => {
+                let folders = path.bytes().skip(1).filter(|byte| *byte == b'/');
+                Self::Unknown {
+                    depth: folders.count(),
+                }
+            }
         }
     }
 }
 
-fn without_stage<'a>(path: &'a str, stage: &str) -> &'a str {
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(stage))
-        .filter(|path| path.starts_with('/'))
-        .unwrap_or(path)
+/// Whether the path is the stage itself, with no slash after it.
+fn is_root(path: &str, stage: &str) -> bool {
+    path.strip_prefix('/') == Some(stage)
 }
 
 #[cfg(test)]
@@ -101,12 +123,14 @@ mod tests {
         for (stage, path, route) in [
             ("$default", "/", Route::Page),
             ("$default", "/reset", Route::Reset),
+            ("$default", "/$default/", Route::Unknown { depth: 1 }),
+            ("$default", "/$default", Route::Unknown { depth: 0 }),
             ("prod", "/prod/", Route::Page),
             ("prod", "/prod/reset", Route::Reset),
             ("prod", "/prod/x", Route::Unknown { depth: 0 }),
             ("prod", "/prod", Route::StageWithoutSlash("prod")),
             ("prod", "/production", Route::Unknown { depth: 0 }),
-            // A custom domain maps the stage away.
+            // A custom domain may map the stage away.
             ("prod", "/", Route::Page),
         ] {
             assert_eq!(Route::of(&http_api(stage, path)), route, "{stage} {path}");
@@ -119,6 +143,7 @@ mod tests {
             ("/", "/Prod/", Route::Page),
             ("/reset", "/Prod/reset", Route::Reset),
             ("/x/y", "/Prod/x/y", Route::Unknown { depth: 1 }),
+            ("/Prod/", "/Prod/Prod/", Route::Unknown { depth: 1 }),
             ("/", "/Prod", Route::StageWithoutSlash("Prod")),
         ] {
             assert_eq!(

@@ -31,6 +31,7 @@ events! {
     first_visit => payload_2(&page_answer(Received::Nothing, 1));
     return_visit => payload_2(&page_answer(sent(2), 3));
     malformed_count => payload_2(&page_answer(Received::Malformed, 1));
+    stage_named_path => payload_2(&not_found("../"));
     overflowing_count => payload_2(&page_answer(Received::Malformed, 1));
     maximum_count => payload_2(&page_answer(sent(u64::MAX), u64::MAX));
     duplicate_counts => payload_2(&page_answer(sent(41), 42));
@@ -51,6 +52,7 @@ events! {
     post => payload_2(&method_not_allowed("GET, HEAD"));
     json_visit => payload_2(&visit_answer(3, "application/json", "{\"count\":3}"));
     text_visit => payload_2(&visit_answer(3, "text/plain; charset=utf-8", "3\n"));
+    head_with_raw_quote_in_query => payload_2(&Answer { body: None, ..malformed_url() });
     raw_quote_in_query => payload_2(&malformed_url());
 
     http_api_first_visit => payload_2(&page_answer(Received::Nothing, 1));
@@ -72,6 +74,7 @@ events! {
     alb_first_visit => load_balancer(&page_answer(Received::Nothing, 1));
     alb_return_visit => load_balancer(&page_answer(sent(2), 3));
     alb_plain_http_visit => load_balancer(&plain_http_answer(sent(2), 3));
+    alb_plain_http_bad_host => load_balancer(&over_plain_http(malformed_url()));
     alb_multi_value_first_visit => load_balancer(&page_answer(Received::Nothing, 1));
     alb_multi_value_return_visit => load_balancer(&page_answer(sent(2), 3));
 
@@ -263,7 +266,10 @@ fn plain_http_answer(received: Received, count: u64) -> Answer {
         &set_cookie,
         CookieLifetime::default(),
     );
-    let mut answer = visit_answer(count, "text/html; charset=utf-8", &page).set_cookie(&set_cookie);
+    over_plain_http(visit_answer(count, "text/html; charset=utf-8", &page).set_cookie(&set_cookie))
+}
+
+fn over_plain_http(mut answer: Answer) -> Answer {
     answer
         .headers
         .retain(|(name, _)| *name != "strict-transport-security");

@@ -196,7 +196,10 @@ fn is_next(request: &str) -> bool {
 #[track_caller]
 fn assert_ended_with_a_message(function: Function) {
     let (status, log) = function.ended();
-    assert_eq!(status.code(), Some(1), "{log:#?}");
+    assert!(
+        status.code().is_some_and(|code| code != 0),
+        "{status}: {log:#?}"
+    );
     let errors: Vec<Value> = log
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))

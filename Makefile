@@ -1,0 +1,93 @@
+# The two commands that do everything: `make run` serves the page, `make test` passes every test.
+# What they need beside Rust, git, Python 3 and make they install into .tools, at fixed versions.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export CARGO_LAMBDA_TELEMETRY := 0
+
+PYTHON := .tools/sam/bin/python
+# The program as it is deployed, for the tests that are about it.
+BOOTSTRAP := $(CURDIR)/target/lambda/page-visit-counter/bootstrap
+CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+.PHONY: run
+run: .tools/sam/installed ## Serve the page at http://localhost:9000
+	@echo "The page will be at http://localhost:9000 once the function is built (Ctrl+C ends it)."
+	cargo lambda watch --invoke-address 127.0.0.1
+
+.PHONY: test
+test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
+
+.PHONY: check
+check: .tools/cargo/bin/cargo-deny
+	@echo "== Format, lints, documentation, licences"
+	cargo fmt --check
+	cargo clippy --quiet --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
+	cargo deny --log-level error check licenses bans sources
+
+.PHONY: test-rust
+test-rust:
+	@echo "== The tests that need nothing but Rust"
+	cargo test --locked
+
+.PHONY: test-program
+test-program: $(BOOTSTRAP)
+	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
+	BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --test binary --test faults
+	BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
+
+.PHONY: test-browser
+test-browser: .tools/sam/installed chromium
+	@echo "== cargo lambda watch with real clients, and with Chromium"
+	cargo test --locked --test local --test browser -- --ignored
+
+.PHONY: test-deploy
+test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed chromium
+	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
+	$(PYTHON) -m pytest tests/deploy
+
+.PHONY: test-cost
+test-cost: $(BOOTSTRAP)
+
+.PHONY: load
+load: $(BOOTSTRAP) ## Make a million visits, one after another and sixteen at a time
+	VISITS=1000000 BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
+
+# As `sam build` makes it.
+$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
+	@echo "== Building the program for deployment"
+	cargo lambda build --release --locked
+
+.PHONY: chromium
+chromium:
+	@if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "== Installing Chromium and its driver with apt"; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
+	  else \
+	    echo "The browser tests need Chromium and ChromeDriver: on Debian, install the packages chromium and chromium-driver." >&2; \
+	    exit 1; \
+	  fi; \
+	fi
+
+.tools/%/installed: tests/deploy/requirements/%.txt
+	@echo "== Installing the $* tools from PyPI into .tools/$*"
+	rm -rf .tools/$*
+	python3 -m venv .tools/$*
+	.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# Unoptimised, because it builds in a third of the time and runs for a second.
+.tools/cargo/bin/cargo-deny:
+	@echo "== Installing cargo-deny from crates.io into .tools/cargo"
+	cargo install --quiet --locked --debug --root .tools/cargo cargo-deny@$(CARGO_DENY_VERSION)
