@@ -17,7 +17,11 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use crate::{CookieLifetime, log, refuse_malformed_url, respond, scheme};
+use crate::{
+    CookieLifetime, log,
+    respond::{refuse_malformed_url, respond},
+    scheme,
+};
 
 /// Answers events from the Lambda Runtime API until the environment is shut down.
 ///

@@ -30,5 +30,5 @@ mod visit_count;
 
 pub use cookie_lifetime::{CookieLifetime, CookieLifetimeError};
 pub use representation::Representation;
-pub use respond::{refuse_malformed_url, respond};
+pub use respond::respond;
 pub use visit_count::{ParseVisitCountError, VisitCount};

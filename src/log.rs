@@ -189,7 +189,11 @@ impl Line {
 
     fn string(&mut self, name: &str, value: &str) {
         match self.format {
-            Format::Json => self.value(name, serde_json::Value::from(value)),
+            Format::Json => {
+                self.write(format_args!(",\"{name}\":"));
+                serde_json::to_writer(&mut self.bytes, value)
+                    .expect("a string is JSON, and writing to a Vec does not fail");
+            }
             Format::Text => self.value(name, value),
         }
     }

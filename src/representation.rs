@@ -37,6 +37,8 @@ impl Representation {
             .filter(|line| !line.trim().is_empty());
         let accept = match (lines.next(), lines.next()) {
             (None, _) => return Self::Html,
+            // Browsers open with what is liked best already, and their lists are long to parse.
+            (Some(line), None) if line.starts_with("text/html,") => return Self::Html,
             (Some(line), None) => line.parse::<Accept>(),
             // Several lines are one list (RFC 9110, section 5.3).
             (Some(first), Some(second)) => lines

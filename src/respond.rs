@@ -52,8 +52,7 @@ pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
 }
 
 /// Answers a request whose URL no HTTP request can be made of.
-#[must_use]
-pub fn refuse_malformed_url(is_head: bool, is_https: bool) -> Response<Body> {
+pub(crate) fn refuse_malformed_url(is_head: bool, is_https: bool) -> Response<Body> {
     let response = notice(
         StatusCode::BAD_REQUEST,
         "The address that was asked for is malformed.",
@@ -92,6 +91,8 @@ fn visit(headers: &HeaderMap, lifetime: CookieLifetime, https: bool) -> Response
 
     let mut response = Response::new(Body::Text(body));
     let headers = response.headers_mut();
+    // Room for all that the answer will carry, instead of growing three times.
+    headers.reserve(12);
     describe(headers, representation);
     headers.insert(header::SET_COOKIE, set_cookie);
     response
