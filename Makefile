@@ -8,12 +8,14 @@ SHELL := bash
 export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
+export AXE_CORE := $(CURDIR)/.tools/axe/axe_playwright_python/axe.min.js
 
 PYTHON := .tools/sam/bin/python
 # The program as it is deployed, for the tests that are about it.
 BOOTSTRAP := $(CURDIR)/target/lambda/page-visit-counter/bootstrap
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+AXE_VERSION := 0.1.8
 
 .PHONY: help
 help: ## Show this list
@@ -47,21 +49,34 @@ test-program: $(BOOTSTRAP)
 	BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
 
 .PHONY: test-browser
-test-browser: .tools/sam/installed chromium
+test-browser: .tools/sam/installed $(AXE_CORE) chromium
 	@echo "== cargo lambda watch with real clients, and with Chromium"
 	cargo test --locked --test local --test browser -- --ignored
 
 .PHONY: test-deploy
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed chromium
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
-	$(PYTHON) -m pytest tests/deploy
+	$(PYTHON) -m pytest -rs tests/deploy
+	$(PYTHON) tests/deploy/mutations.py "AuthType is an intrinsic function"
 
 .PHONY: test-cost
 test-cost: $(BOOTSTRAP)
 
+.PHONY: screenshots
+screenshots: .tools/sam/installed chromium ## Take the README's pictures of the page anew
+	SCREENSHOTS=docs cargo test --locked --test browser -- --ignored screenshots
+
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits, one after another and sixteen at a time
 	VISITS=1000000 BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
+
+.PHONY: mutations
+mutations: .tools/sam/installed .tools/stand-in/installed chromium ## Break the template in 14 ways; the deployment tests must notice each
+	$(PYTHON) tests/deploy/mutations.py
+
+.PHONY: dashboard
+dashboard: .tools/sam/installed ## Draw docs/dashboard.svg anew from template.yaml
+	$(PYTHON) tests/deploy/draw_dashboard.py
 
 # As `sam build` makes it.
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
@@ -70,21 +85,30 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(
 
 .PHONY: chromium
 chromium:
-	@if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; then \
+	@for program in chromium chromedriver curl wget; do \
+	  command -v $$program >/dev/null && continue; \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "== Installing Chromium and its driver with apt"; \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
-	  else \
-	    echo "The browser tests need Chromium and ChromeDriver: on Debian, install the packages chromium and chromium-driver." >&2; \
-	    exit 1; \
+	    echo "== Installing Chromium, its driver, curl and wget with apt"; \
+	    apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver curl wget >/dev/null; \
+	    break; \
 	  fi; \
-	fi
+	  echo "The browser tests need $$program: on Debian, install the packages chromium, chromium-driver, curl and wget." >&2; \
+	  exit 1; \
+	done
 
 .tools/%/installed: tests/deploy/requirements/%.txt
 	@echo "== Installing the $* tools from PyPI into .tools/$*"
 	rm -rf .tools/$*
 	python3 -m venv .tools/$*
 	.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# The one file that the browser tests inject; --no-deps leaves Playwright out.
+$(AXE_CORE): .tools/sam/installed
+	@echo "== Installing axe-core from PyPI into .tools/axe"
+	rm -rf .tools/axe
+	.tools/sam/bin/pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe axe-playwright-python==$(AXE_VERSION)
 	@touch $@
 
 # Unoptimised, because it builds in a third of the time and runs for a second.

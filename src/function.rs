@@ -18,7 +18,9 @@ use lambda_http::{
 use serde::Serialize;
 
 use crate::{
-    CookieLifetime, log,
+    CookieLifetime,
+    event::Event,
+    log,
     respond::{refuse_malformed_url, respond},
     scheme,
 };
@@ -33,7 +35,13 @@ use crate::{
 /// If the Runtime API cannot be reached, or answers what no Runtime API does. Lambda expects the
 /// process to end then, and starts another.
 pub async fn run(lifetime: CookieLifetime) -> Result<(), Error> {
-    Runtime::new(service(lifetime)).run_concurrent().await
+    let mut service = service(lifetime);
+    Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
+        let (Event(request), context) = event.into_parts();
+        service.call(LambdaEvent::new(request, context))
+    }))
+    .run_concurrent()
+    .await
 }
 
 /// The service behind the Runtime API: raw events of any front door in, their raw answers out.

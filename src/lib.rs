@@ -20,6 +20,7 @@ pub mod log;
 pub mod page;
 
 mod cookie_lifetime;
+mod event;
 mod representation;
 mod respond;
 mod route;

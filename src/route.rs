@@ -33,12 +33,10 @@ impl<'a> Route<'a> {
                 _ => Self::of_path(path),
             },
             // A REST API delivers the path without its stage, and beside it the path as requested.
-            Some(RequestContext::ApiGatewayV1(context)) => match context.stage.as_deref() {
-                Some(stage)
-                    if context
-                        .path
-                        .as_deref()
-                        .is_some_and(|path| is_root(path, stage)) =>
+            // Behind a custom domain both are the same, and the stage is in neither.
+            Some(RequestContext::ApiGatewayV1(context)) => match (path, context.stage.as_deref()) {
+                ("/", Some(stage))
+                    if context.path.as_deref().is_some_and(|it| is_root(it, stage)) =>
                 {
                     Self::StageWithoutSlash(stage)
                 }
@@ -145,6 +143,7 @@ mod tests {
             ("/x/y", "/Prod/x/y", Route::Unknown { depth: 1 }),
             ("/Prod/", "/Prod/Prod/", Route::Unknown { depth: 1 }),
             ("/", "/Prod", Route::StageWithoutSlash("Prod")),
+            ("/Prod", "/Prod", Route::Unknown { depth: 0 }),
         ] {
             assert_eq!(
                 Route::of(&rest_api("Prod", path, requested)),

@@ -1,0 +1,77 @@
+//! A server that ends with the tests that started it.
+
+use std::{
+    fs::File,
+    io::Read,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+/// Becomes the server, in a process group that is ended at the end of the standard input: when the
+/// [`ServerProcess`] is dropped, and also when the tests' process ends, which drops no statics. The
+/// server's temporary files go with it; Chromium leaves many.
+const UNTIL_END_OF_INPUT: &str = r#"
+    exec 3<&0
+    export TMPDIR="$(mktemp -d)"
+    { trap '' TERM; read -r _ <&3; kill -- -$$; until rm -rf "$TMPDIR"; do :; done; } &
+    exec "$@" 3<&- </dev/null
+"#;
+
+/// A server in a process group of its own.
+#[derive(Debug)]
+pub(crate) struct ServerProcess {
+    child: Child,
+    lifeline: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+impl ServerProcess {
+    /// Starts a command in the project's folder, and keeps what it prints in a file of that name
+    /// under `target/tmp`.
+    pub(crate) fn start(name: &str, command: &[&str]) -> Self {
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{}-{name}.log", env!("CARGO_CRATE_NAME")));
+        let output = File::create(&log).unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", UNTIL_END_OF_INPUT, "sh"])
+            .args(command)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let lifeline = child.stdin.take();
+        Self {
+            child,
+            lifeline,
+            log,
+        }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn log(&self) -> String {
+        let mut log = Vec::new();
+        File::open(&self.log)
+            .and_then(|mut file| file.read_to_end(&mut log))
+            .unwrap();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Fails if it has ended, which a server does not do by itself.
+    #[track_caller]
+    pub(crate) fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("a server ended, {status}:\n{}", self.log());
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,83 @@
+//! `cargo lambda watch`, which serves the page as `make run` does.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::server_process::ServerProcess;
+
+/// Long enough to build the function from nothing on a small machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A running `cargo lambda watch`.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    address: SocketAddr,
+    _process: ServerProcess,
+}
+
+impl Watch {
+    /// Starts it on a free port of the loopback interface, and waits until the function answers,
+    /// which is built before if it is not.
+    pub(crate) fn start() -> Self {
+        // Free at this moment. cargo-lambda does not choose a port by itself.
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .unwrap();
+        let mut process = ServerProcess::start(
+            "watch",
+            &[
+                env!("CARGO"),
+                "lambda",
+                "watch",
+                "--ignore-changes",
+                "--invoke-address",
+                &address.ip().to_string(),
+                "--invoke-port",
+                &address.port().to_string(),
+            ],
+        );
+        let deadline = Instant::now() + PATIENCE;
+        // No visit, and so not in the function's log.
+        while !answers(address, "GET /robots.txt", "HTTP/1.1 404").unwrap_or(false) {
+            process.assert_running();
+            assert!(
+                Instant::now() < deadline,
+                "the function does not answer:\n{}",
+                process.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+        Self {
+            address,
+            _process: process,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the page, or of another resource by its path from there.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+}
+
+/// Whether the answer to a request starts so. The standard library suffices, and works where no
+/// runtime may be started or blocked.
+fn answers(address: SocketAddr, request: &str, start: &str) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer.starts_with(start.as_bytes()))
+}
