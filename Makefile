@@ -13,6 +13,8 @@ export AXE_CORE := $(CURDIR)/.tools/axe/axe_playwright_python/axe.min.js
 PYTHON := .tools/sam/bin/python
 # The program as it is deployed, for the tests that are about it.
 BOOTSTRAP := $(CURDIR)/target/lambda/page-visit-counter/bootstrap
+# Builds what it compares, and compares it.
+BENCH := cargo run --quiet --locked --manifest-path benches/Cargo.toml --target-dir target/bench --package process --
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 AXE_VERSION := 0.1.8
@@ -33,7 +35,10 @@ test: check test-rust test-program test-browser test-deploy test-cost ## Run eve
 check: .tools/cargo/bin/cargo-deny
 	@echo "== Format, lints, documentation, licences"
 	cargo fmt --check
+	cargo fmt --check --all --manifest-path benches/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets --locked -- -D warnings
+	cargo clippy --quiet --all-targets --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
 	cargo deny --log-level error check licenses bans sources
 
@@ -60,7 +65,26 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/insta
 	$(PYTHON) tests/deploy/mutations.py "AuthType is an intrinsic function"
 
 .PHONY: test-cost
-test-cost: $(BOOTSTRAP)
+test-cost:
+	@echo "== What a visit costs, against benches/baseline.json"
+	$(BENCH) --check
+
+.PHONY: bench
+bench: ## Measure the function beside the alternatives
+	$(BENCH)
+	cargo bench --locked --bench functions
+
+.PHONY: bench-record
+bench-record: ## The same, and keep the figures in benches/results.json
+	$(BENCH) --record
+
+.PHONY: bench-accept
+bench-accept: ## Make today's exact figures the baseline of the tests
+	$(BENCH) --accept
+
+.PHONY: bench-profile
+bench-profile: ## Say which functions the instructions of a visit are spent in
+	$(BENCH) --profile
 
 .PHONY: screenshots
 screenshots: .tools/sam/installed chromium ## Take the README's pictures of the page anew
@@ -69,6 +93,17 @@ screenshots: .tools/sam/installed chromium ## Take the README's pictures of the 
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits, one after another and sixteen at a time
 	VISITS=1000000 BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
+
+# How long `make fuzz` looks for what nobody thought of.
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: .tools/cargo/bin/cargo-fuzz ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
+	@rustup run nightly rustc --version >/dev/null 2>&1 || { \
+	  echo "The fuzzer needs a nightly Rust: rustup toolchain install nightly" >&2; exit 1; }
+	mkdir -p fuzz/corpus/event
+	cargo +nightly fuzz run --sanitizer none event fuzz/corpus/event events -- \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -dict=fuzz/event.dict
 
 .PHONY: mutations
 mutations: .tools/sam/installed .tools/stand-in/installed chromium ## Break the template in 14 ways; the deployment tests must notice each
@@ -110,6 +145,10 @@ $(AXE_CORE): .tools/sam/installed
 	rm -rf .tools/axe
 	.tools/sam/bin/pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe axe-playwright-python==$(AXE_VERSION)
 	@touch $@
+
+.tools/cargo/bin/cargo-fuzz:
+	@echo "== Installing cargo-fuzz from crates.io into .tools/cargo"
+	cargo install --quiet --locked --root .tools/cargo cargo-fuzz@$(CARGO_FUZZ_VERSION)
 
 # Unoptimised, because it builds in a third of the time and runs for a second.
 .tools/cargo/bin/cargo-deny:
