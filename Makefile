@@ -4,20 +4,26 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
+# The tests measure, and share two processors at best.
+.NOTPARALLEL:
 
-export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo/bin:$(PATH)
+export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
-export AXE_CORE := $(CURDIR)/.tools/axe/axe_playwright_python/axe.min.js
+export AXE_CORE = $(CURDIR)/$(AXE)
 
 PYTHON := .tools/sam/bin/python
 # The program as it is deployed, for the tests that are about it.
-BOOTSTRAP := $(CURDIR)/target/lambda/page-visit-counter/bootstrap
+BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 # Builds what it compares, and compares it.
 BENCH := cargo run --quiet --locked --manifest-path benches/Cargo.toml --target-dir target/bench --package process --
+# Their versions are in their paths, so that a new one is installed where an old one was.
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 AXE_VERSION := 0.1.8
+AXE := .tools/axe-$(AXE_VERSION)/axe_playwright_python/axe.min.js
 
 .PHONY: help
 help: ## Show this list
@@ -32,7 +38,7 @@ run: .tools/sam/installed ## Serve the page at http://localhost:9000
 test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
 
 .PHONY: check
-check: .tools/cargo/bin/cargo-deny
+check: $(CARGO_DENY)
 	@echo "== Format, lints, documentation, licences"
 	cargo fmt --check
 	cargo fmt --check --all --manifest-path benches/Cargo.toml
@@ -40,7 +46,7 @@ check: .tools/cargo/bin/cargo-deny
 	cargo clippy --quiet --all-targets --locked -- -D warnings
 	cargo clippy --quiet --all-targets --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
-	cargo deny --log-level error check licenses bans sources
+	$(CARGO_DENY) --log-level error check licenses bans sources
 
 .PHONY: test-rust
 test-rust:
@@ -50,11 +56,11 @@ test-rust:
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
 	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
-	BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --test binary --test faults
-	BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test binary --test faults
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
 
 .PHONY: test-browser
-test-browser: .tools/sam/installed $(AXE_CORE) chromium
+test-browser: .tools/sam/installed $(AXE) chromium
 	@echo "== cargo lambda watch with real clients, and with Chromium"
 	cargo test --locked --test local --test browser -- --ignored
 
@@ -70,12 +76,12 @@ test-cost:
 	$(BENCH) --check
 
 .PHONY: bench
-bench: ## Measure the function beside the alternatives
+bench: .tools/sam/installed ## Measure the function beside the alternatives
 	$(BENCH)
 	cargo bench --locked --bench functions
 
 .PHONY: bench-record
-bench-record: ## The same, and keep the figures in benches/results.json
+bench-record: .tools/sam/installed ## The same, and keep the figures in benches/results.json
 	$(BENCH) --record
 
 .PHONY: bench-accept
@@ -91,18 +97,16 @@ screenshots: .tools/sam/installed chromium ## Take the README's pictures of the 
 	SCREENSHOTS=docs cargo test --locked --test browser -- --ignored screenshots
 
 .PHONY: load
-load: $(BOOTSTRAP) ## Make a million visits, one after another and sixteen at a time
-	VISITS=1000000 BOOTSTRAP=$(BOOTSTRAP) cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
+load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
+	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
 
 # How long `make fuzz` looks for what nobody thought of.
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
-fuzz: .tools/cargo/bin/cargo-fuzz ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
-	@rustup run nightly rustc --version >/dev/null 2>&1 || { \
-	  echo "The fuzzer needs a nightly Rust: rustup toolchain install nightly" >&2; exit 1; }
+fuzz: $(CARGO_FUZZ) ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
 	mkdir -p fuzz/corpus/event
-	cargo +nightly fuzz run --sanitizer none event fuzz/corpus/event events -- \
+	$(CARGO_FUZZ) run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -dict=fuzz/event.dict
 
 .PHONY: mutations
@@ -133,24 +137,34 @@ chromium:
 	done
 
 .tools/%/installed: tests/deploy/requirements/%.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The tools need Python 3.11 or later; python3 is $$(python3 --version)." >&2; exit 1; }
+	@if ! python3 -c 'import ensurepip' 2>/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "== Installing python3-venv with apt"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	  else \
+	    echo "Python lacks its venv module: on Debian, install the package python3-venv." >&2; exit 1; \
+	  fi; \
+	fi
 	@echo "== Installing the $* tools from PyPI into .tools/$*"
 	rm -rf .tools/$*
 	python3 -m venv .tools/$*
-	.tools/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # The one file that the browser tests inject; --no-deps leaves Playwright out.
-$(AXE_CORE): .tools/sam/installed
-	@echo "== Installing axe-core from PyPI into .tools/axe"
-	rm -rf .tools/axe
-	.tools/sam/bin/pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe axe-playwright-python==$(AXE_VERSION)
+$(AXE): .tools/sam/installed
+	@echo "== Installing axe-core from PyPI"
+	rm -rf .tools/axe-$(AXE_VERSION)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe-$(AXE_VERSION) axe-playwright-python==$(AXE_VERSION)
 	@touch $@
 
-.tools/cargo/bin/cargo-fuzz:
-	@echo "== Installing cargo-fuzz from crates.io into .tools/cargo"
-	cargo install --quiet --locked --root .tools/cargo cargo-fuzz@$(CARGO_FUZZ_VERSION)
+$(CARGO_FUZZ):
+	@echo "== Installing cargo-fuzz from crates.io"
+	cargo install --quiet --locked --root .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz@$(CARGO_FUZZ_VERSION)
 
 # Unoptimised, because it builds in a third of the time and runs for a second.
-.tools/cargo/bin/cargo-deny:
-	@echo "== Installing cargo-deny from crates.io into .tools/cargo"
-	cargo install --quiet --locked --debug --root .tools/cargo cargo-deny@$(CARGO_DENY_VERSION)
+$(CARGO_DENY):
+	@echo "== Installing cargo-deny from crates.io, which takes two minutes"
+	cargo install --quiet --locked --debug --root .tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)

@@ -6,7 +6,7 @@ use lambda_http::http::{HeaderMap, HeaderValue, header};
 use crate::{CookieLifetime, VisitCount};
 
 /// The cookie's name, compared exactly.
-pub const NAME: &str = "count";
+const NAME: &str = "count";
 
 /// What the browser sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,8 +58,7 @@ pub fn set(count: VisitCount, lifetime: CookieLifetime, secure: bool) -> HeaderV
 }
 
 /// The `Set-Cookie` value that makes the browser forget the count.
-#[must_use]
-pub fn forget(secure: bool) -> HeaderValue {
+pub(crate) fn forget(secure: bool) -> HeaderValue {
     header_value(String::new(), Some(Duration::ZERO), secure)
 }
 

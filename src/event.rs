@@ -9,7 +9,20 @@ use serde_json::value::RawValue;
 /// `lambda_http` reads an event as one front door's after another until one fits. Function URLs and
 /// HTTP APIs (payload 2.0) come second, so that each of their events would be read whole twice, which
 /// is an eighth of the work of a visit.
-pub(crate) struct Event(pub(crate) LambdaRequest);
+#[derive(Debug)]
+pub struct Event(LambdaRequest);
+
+impl From<LambdaRequest> for Event {
+    fn from(request: LambdaRequest) -> Self {
+        Self(request)
+    }
+}
+
+impl From<Event> for LambdaRequest {
+    fn from(Event(request): Event) -> Self {
+        request
+    }
+}
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

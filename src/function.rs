@@ -35,32 +35,25 @@ use crate::{
 /// If the Runtime API cannot be reached, or answers what no Runtime API does. Lambda expects the
 /// process to end then, and starts another.
 pub async fn run(lifetime: CookieLifetime) -> Result<(), Error> {
-    let mut service = service(lifetime);
-    Runtime::new(service_fn(move |event: LambdaEvent<Event>| {
-        let (Event(request), context) = event.into_parts();
-        service.call(LambdaEvent::new(request, context))
-    }))
-    .run_concurrent()
-    .await
+    Runtime::new(service(lifetime)).run_concurrent().await
 }
 
 /// The service behind the Runtime API: raw events of any front door in, their raw answers out.
 #[must_use]
 pub fn service(
     lifetime: CookieLifetime,
-) -> impl Service<
-    LambdaEvent<LambdaRequest>,
-    Response = impl Serialize,
-    Error = Infallible,
-    Future: Send,
-> + Clone
+) -> impl Service<LambdaEvent<Event>, Response = impl Serialize, Error = Infallible, Future: Send>
++ Clone
 + Send
 + 'static {
     let mut counter = Adapter::from(service_fn(move |request: Request| async move {
         Ok(Answer(respond(&request, lifetime)))
     }));
-    service_fn(move |event: LambdaEvent<LambdaRequest>| {
-        let refusal = Refusal::of(&event.payload);
+    service_fn(move |event: LambdaEvent<Event>| {
+        let (event, context) = event.into_parts();
+        let event = LambdaRequest::from(event);
+        let refusal = Refusal::of(&event);
+        let event = LambdaEvent::new(event, context);
         // lambda_http panics while it makes a request of an event whose URL is none: a raw quote in
         // the query, a host that is no host. Anybody can send that, so it must not look like a
         // failure of the function. `respond` runs later, when the future is polled: a panic of its

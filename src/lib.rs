@@ -8,7 +8,7 @@
 //! 2. a load that nobody looks at yet is refused, so that it does not count (`speculation`);
 //! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and one is added;
 //! 4. [`count_cookie::set`] has the browser keep it, for its [`CookieLifetime`];
-//! 5. [`Representation::negotiate`] chooses HTML, JSON or text, and [`page`] renders the HTML;
+//! 5. `Representation::negotiate` chooses HTML, JSON or text, and [`page`] renders the HTML;
 //! 6. every answer leaves with the same security headers (`security_headers`), and a visit with a
 //!    line in the [`log`].
 
@@ -30,6 +30,6 @@ mod speculation;
 mod visit_count;
 
 pub use cookie_lifetime::{CookieLifetime, CookieLifetimeError};
-pub use representation::Representation;
+pub use event::Event;
 pub use respond::respond;
 pub use visit_count::{ParseVisitCountError, VisitCount};

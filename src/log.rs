@@ -161,8 +161,8 @@ impl Line {
             Format::Json => line.write(format_args!("{{\"level\":\"{level}\"")),
             Format::Text => line.write(level),
         }
-        // Lambda takes a JSON line without a time for an INFO line, and would drop an error where
-        // only errors are wanted. It gives visits their time without being charged for it here.
+        // Lambda takes a JSON line without a time for an INFO line, adds the time itself, and would
+        // drop an error where only errors are wanted.
         if matches!(format, Format::Json) && level < Level::INFO {
             let now = OffsetDateTime::now_utc();
             line.string("timestamp", &now.format(&Rfc3339).unwrap_or_default());

@@ -13,7 +13,7 @@ static MEDIA_TYPES: [MediaType<'static>; 3] = [
 
 /// A form of the count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Representation {
+pub(crate) enum Representation {
     /// The page.
     Html,
     /// `{"count":3}`
@@ -28,8 +28,7 @@ impl Representation {
     ///
     /// HTML where the header is missing, malformed, undecided, or admits none of the three: a page
     /// is of more use to a visitor than a 406.
-    #[must_use]
-    pub fn negotiate(headers: &HeaderMap) -> Self {
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let mut lines = headers
             .get_all(header::ACCEPT)
             .iter()
@@ -56,8 +55,7 @@ impl Representation {
     }
 
     /// Its `Content-Type`.
-    #[must_use]
-    pub fn content_type(self) -> HeaderValue {
+    pub(crate) fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Html => "text/html; charset=utf-8",
             Self::Json => "application/json",
@@ -66,8 +64,7 @@ impl Representation {
     }
 
     /// Its name in the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Html => "html",
             Self::Json => "json",

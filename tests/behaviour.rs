@@ -303,7 +303,8 @@ fn the_page_has_the_words_of_the_original() {
     assert!(text(&response).starts_with("<!doctype html>\n<html lang=\"en\">"));
     assert!(text(&response).contains("<title>Page Visit Counter</title>"));
     assert!(text(&response).contains("<meta charset=\"utf-8\">"));
-    assert!(text(&response).contains("Page Count:"));
+    assert!(text(&response).contains("Page Count: 3"));
+    assert!(text(&response).contains("<h1><small>Page Count:</small> <b>3</b></h1>"));
 }
 
 #[test]

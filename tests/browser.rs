@@ -72,6 +72,9 @@ async fn the_first_visit_shows_1_and_a_reload_shows_2() {
     let browser = Chromium::open().await;
     browser.goto(WATCH.url("")).await.unwrap();
     assert_eq!(browser.text("h1").await, "Page Count: 1");
+    // To the letter, in one line, as a person who copies it gets it.
+    let heading = browser.find(By::Css("h1")).await.unwrap();
+    assert_eq!(heading.text().await.unwrap(), "Page Count: 1");
     browser.refresh().await.unwrap();
     assert_eq!(browser.text("h1").await, "Page Count: 2");
     assert_eq!(browser.title().await.unwrap(), "Page Visit Counter");

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{Context, LambdaEvent, Service, http::StatusCode};
-use page_visit_counter::{CookieLifetime, count_cookie::Received, function, page};
+use page_visit_counter::{CookieLifetime, Event, count_cookie::Received, function, page};
 use pretty_assertions::assert_str_eq;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -19,9 +19,12 @@ const FORGET: &str = "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
 macro_rules! events {
     ($($name:ident => $expected:expr;)*) => {
         $(#[test] fn $name() {
-            let answer = answer_to(&event(stringify!($name)));
+            let event = event(stringify!($name));
             let expected: Value = $expected;
-            assert_str_eq!(pretty(&answer), pretty(&expected));
+            assert_str_eq!(pretty(&answer_to(&event)), pretty(&expected));
+            // As AWS writes it, without white space.
+            let event = serde_json::from_str::<Value>(&event).unwrap().to_string();
+            assert_str_eq!(pretty(&answer_to(&event)), pretty(&expected));
         })*
         const CLAIMED: &[&str] = &[$(stringify!($name)),*];
     };
@@ -112,7 +115,7 @@ fn an_event_of_no_front_door_is_an_error_that_names_what_was_expected() {
         "7",
         r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
     ] {
-        let error = serde_json::from_str::<lambda_http::request::LambdaRequest>(event).unwrap_err();
+        let error = serde_json::from_str::<Event>(event).unwrap_err();
         assert!(
             error.to_string().contains("API Gateway"),
             "{event}: {error}"
@@ -133,9 +136,9 @@ fn event(name: &str) -> String {
 }
 
 fn answer_to(event: &str) -> Value {
-    let payload = serde_json::from_str(event).expect("an event of a front door");
+    let event: Event = serde_json::from_str(event).expect("an event of a front door");
     let mut service = function::service(CookieLifetime::default());
-    let answer = service.call(LambdaEvent::new(payload, Context::default()));
+    let answer = service.call(LambdaEvent::new(event, Context::default()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

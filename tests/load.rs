@@ -55,7 +55,7 @@ async fn load(browsers: u64, variables: &[(&str, &str)]) {
     let mut crowd: Vec<_> = (0..browsers).map(|_| Browser::new()).collect();
     let mut visited = 0;
     let mut resident = Vec::new();
-    for visits in [WARM_UP, visits() - WARM_UP] {
+    for visits in [WARM_UP, visits().saturating_sub(WARM_UP)] {
         let each = visits.div_ceil(browsers);
         let mut tasks = Vec::new();
         for mut browser in crowd.drain(..) {
@@ -82,6 +82,7 @@ async fn load(browsers: u64, variables: &[(&str, &str)]) {
     // A line for each visit, and nothing else.
     let last = format!(r#""count":{},"#, crowd[0].count);
     function.wait_for_line(|line| line.contains(&last));
+    assert!(resident[1] < 6 * 1024, "more than 6 MB: {resident:?} KiB");
     assert!(
         resident[1] * 10 <= resident[0] * 11,
         "memory grew by more than a tenth: {resident:?} KiB"

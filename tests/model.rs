@@ -36,7 +36,7 @@ fn config() -> ProptestConfig {
         ..ProptestConfig::default()
     };
     if env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 1000;
+        config.cases = 500;
     }
     config
 }

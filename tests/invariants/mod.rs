@@ -23,7 +23,8 @@ use lambda_http::{
     http::StatusCode,
     request::{LambdaRequest, RequestOrigin},
 };
-use page_visit_counter::{CookieLifetime, count_cookie::Received, function, page};
+use page_visit_counter::{CookieLifetime, Event, count_cookie::Received, function, page};
+use serde::Deserialize;
 use serde_json::{Deserializer, Value};
 
 /// What an event came to.
@@ -85,7 +86,7 @@ pub(crate) fn has_malformed_url(event: &[u8]) -> bool {
 
 /// As `lambda_runtime` does, which leaves what follows the first JSON value unread.
 pub(crate) fn parse(event: &[u8]) -> serde_json::Result<LambdaRequest> {
-    serde::Deserialize::deserialize(&mut Deserializer::from_slice(event))
+    Event::deserialize(&mut Deserializer::from_slice(event)).map(LambdaRequest::from)
 }
 
 fn method(payload: &LambdaRequest) -> &str {
@@ -103,7 +104,8 @@ fn serve(payload: LambdaRequest) -> Vec<u8> {
     let mut service = function::service(CookieLifetime::default());
     // lambda_http's panics about URLs are caught inside; a panic while the future is polled is none
     // of them.
-    let future = expecting_panics(|| service.call(LambdaEvent::new(payload, Context::default())));
+    let future =
+        expecting_panics(|| service.call(LambdaEvent::new(payload.into(), Context::default())));
     let Poll::Ready(Ok(answer)) = pin!(future).poll(&mut TaskContext::from_waker(Waker::noop()))
     else {
         panic!("the answer is there at once: nothing in it waits");
