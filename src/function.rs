@@ -11,10 +11,10 @@ use lambda_http::{
     Adapter, Body, Context, Error, IntoResponse, LambdaEvent, Request, Response, Service,
     TransformResponse,
     http::{HeaderMap, Method},
-    lambda_runtime::Runtime,
     request::{LambdaRequest, RequestOrigin},
     service_fn,
 };
+use lambda_runtime::Runtime;
 use serde::Serialize;
 
 use crate::{
@@ -67,7 +67,7 @@ pub fn service(
 }
 
 /// An answer that is ready to leave. `lambda_http`'s own conversion of a `Response` clones the headers,
-/// decodes the body by its charset and copies it, which is most of the work of a visit.
+/// decodes the body by its charset and copies it, all for nothing here.
 struct Answer(Response<Body>);
 
 impl IntoResponse for Answer {
