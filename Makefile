@@ -51,7 +51,7 @@ check: $(CARGO_DENY)
 .PHONY: test-rust
 test-rust:
 	@echo "== The tests that need nothing but Rust"
-	cargo test --locked
+	PROPTEST_CASES=4000 cargo test --locked
 
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
