@@ -145,8 +145,18 @@ impl Chromium {
 
     /// Clicks what a selector finds, and waits for the page that it leads to.
     pub(crate) async fn click(&self, css: &str) {
+        let page = self.find(By::Css("html")).await.unwrap();
         let element = self.find(By::Css(css)).await.unwrap();
         element.click().await.unwrap();
+        // The driver waits for a link's page, but may answer between a form's redirect and its page.
+        let (patience, pause) = (Duration::from_secs(20), Duration::from_millis(20));
+        page.wait_until()
+            .wait(patience, pause)
+            .stale()
+            .await
+            .unwrap();
+        let heading = self.query(By::Css("h1")).wait(patience, pause);
+        heading.first().await.unwrap();
     }
 
     /// What a script returns that runs in the page.
