@@ -13,11 +13,23 @@ const NAME: &str = "count";
 pub enum Received {
     /// No `count` cookie.
     Nothing,
-    /// A `count` cookie that is no [`VisitCount`].
+    /// A `count` cookie whose value is not a [`VisitCount`].
     Malformed,
     /// A count. Of several, which browsers send for a stale twin of another path or domain, the
     /// greatest: neither the first nor the last is dependable.
     Count(VisitCount),
+}
+
+impl Received {
+    /// The count that this visit makes: one more than the browser sent. Whoever sent no count that
+    /// can be read is a new visitor.
+    #[must_use]
+    pub fn next(self) -> VisitCount {
+        match self {
+            Self::Count(previous) => previous.next(),
+            Self::Nothing | Self::Malformed => VisitCount::FIRST,
+        }
+    }
 }
 
 /// Finds the count in all the `Cookie` lines of a request.

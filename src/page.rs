@@ -14,24 +14,12 @@ use crate::{CookieLifetime, VisitCount, count_cookie::Received};
     clippy::missing_panics_doc,
     reason = "writing to a String does not fail"
 )]
-pub fn visit(
-    received: Received,
-    count: VisitCount,
-    set_cookie: &str,
-    lifetime: CookieLifetime,
-) -> String {
-    let (visit, previous) = match received {
-        Received::Nothing => (Visit::First, count),
-        Received::Malformed => (Visit::Replaced, count),
-        Received::Count(previous) => (Visit::Return, previous),
-    };
+pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> String {
     let page = Page {
-        visit,
-        previous,
-        count,
+        received,
+        count: received.next(),
         set_cookie,
-        lifetime: lifetime.to_string(),
-        next_count: count.next(),
+        lifetime,
     };
     page.render().expect("writing to a String does not fail")
 }
@@ -52,26 +40,14 @@ pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
-    visit: Visit,
-    previous: VisitCount,
+    received: Received,
     count: VisitCount,
     set_cookie: &'a str,
-    lifetime: String,
-    next_count: VisitCount,
+    lifetime: CookieLifetime,
 }
 
 /// Digits have nothing to escape, and the page shows them eight times.
 impl HtmlSafe for VisitCount {}
-
-/// The three stories that the page tells.
-enum Visit {
-    /// The browser sent no count.
-    First,
-    /// The browser sent a count.
-    Return,
-    /// The browser sent something that is no count.
-    Replaced,
-}
 
 #[derive(Template)]
 #[template(path = "notice.html")]

@@ -6,9 +6,7 @@ use lambda_http::{
 };
 
 use crate::{
-    CookieLifetime, VisitCount,
-    count_cookie::{self, Received},
-    log, page,
+    CookieLifetime, count_cookie, log, page,
     representation::Representation,
     route::Route,
     scheme, security_headers, speculation,
@@ -73,16 +71,13 @@ fn complete(mut response: Response<Body>, is_head: bool, is_https: bool) -> Resp
 /// The answer that counts.
 fn visit(headers: &HeaderMap, lifetime: CookieLifetime, https: bool) -> Response<Body> {
     let received = count_cookie::read(headers);
-    let count = match received {
-        Received::Count(previous) => previous.next(),
-        Received::Nothing | Received::Malformed => VisitCount::FIRST,
-    };
+    let count = received.next();
     let set_cookie = count_cookie::set(count, lifetime, https);
     let representation = Representation::negotiate(headers);
     let body = match representation {
         Representation::Html => {
             let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
-            page::visit(received, count, set_cookie, lifetime)
+            page::visit(received, set_cookie, lifetime)
         }
         Representation::Json => format!("{{\"count\":{count}}}"),
         Representation::Text => format!("{count}\n"),
