@@ -9,7 +9,11 @@ use lambda_http::{
     Body, Request, RequestExt,
     http::{HeaderMap, HeaderValue, header},
 };
-use page_visit_counter::{CookieLifetime, count_cookie, count_cookie::Received, page, respond};
+use page_visit_counter::{
+    CookieLifetime, Settings,
+    count_cookie::{self, Jar, Received},
+    page, respond,
+};
 
 /// Other cookies, as analytics and consent banners set them.
 const NEIGHBOURS: [usize; 4] = [0, 1, 10, 100];
@@ -29,10 +33,10 @@ fn reading_the_cookie(bencher: Bencher, neighbours: usize) {
 #[divan::bench]
 fn rendering_the_page(bencher: Bencher) {
     let lifetime = CookieLifetime::default();
-    let set_cookie = count_cookie::set(3.into(), lifetime, true);
+    let set_cookie = count_cookie::set(3.into(), lifetime, Jar::OwnSite { secure: true });
     let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
     let received = Received::Count(2.into());
-    let render = || page::visit(black_box(received), 3.into(), set_cookie, lifetime);
+    let render = || page::visit(black_box(received), set_cookie, lifetime);
     bencher
         .counter(BytesCount::new(render().len()))
         .bench(render);
@@ -44,7 +48,7 @@ fn responding(bencher: Bencher, neighbours: usize) {
     *request.headers_mut() = headers(neighbours);
     bencher
         .counter(BytesCount::new(request.headers()[header::COOKIE].len()))
-        .bench(|| respond(black_box(&request), CookieLifetime::default()));
+        .bench(|| respond(black_box(&request), &Settings::default()));
 }
 
 /// A browser's headers, with the count after its neighbours.

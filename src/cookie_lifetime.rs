@@ -1,10 +1,19 @@
-//! How long the browser keeps the cookie: the function's one setting.
+//! How long the browser keeps the cookie.
 
-use std::{env, error::Error, ffi::OsStr, fmt};
+use std::{error::Error, fmt, str::FromStr};
 
 use cookie::time::Duration;
 
 /// How many days after a visit the browser forgets the count.
+///
+/// ```
+/// use page_visit_counter::CookieLifetime;
+///
+/// let lifetime = CookieLifetime::from_days(30)?;
+/// assert_eq!(lifetime, "30".parse()?);
+/// assert!(CookieLifetime::from_days(401).is_err());
+/// # Ok::<(), page_visit_counter::CookieLifetimeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CookieLifetime {
     days: u16,
@@ -19,48 +28,29 @@ impl CookieLifetime {
     /// and the default.
     pub const MAX_DAYS: u16 = 400;
 
-    /// Reads [`VARIABLE`](Self::VARIABLE): a whole number of days from 0 to
-    /// [`MAX_DAYS`](Self::MAX_DAYS), the default where it is not set. 0 makes a session cookie, which
-    /// the browser forgets when it is closed.
-    ///
-    /// # Errors
-    ///
-    /// If the variable is set to anything else, the empty text included.
-    pub fn from_env() -> Result<Self, CookieLifetimeError> {
-        env::var_os(Self::VARIABLE).map_or(Ok(Self::default()), |value| Self::parse(&value))
-    }
-
-    fn parse(value: &OsStr) -> Result<Self, CookieLifetimeError> {
-        value
-            .to_str()
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|text| text.parse().ok())
-            .filter(|days| *days <= Self::MAX_DAYS)
-            .map(|days| Self { days })
-            .ok_or_else(|| CookieLifetimeError {
-                value: value.to_string_lossy().into_owned(),
-            })
-    }
-
-    /// A number of days from 0 (a session cookie) to [`MAX_DAYS`](Self::MAX_DAYS).
+    /// A number of days from 0 to [`MAX_DAYS`](Self::MAX_DAYS). 0 makes a session cookie, which the
+    /// browser forgets when it is closed.
     ///
     /// # Errors
     ///
     /// If there are more days than browsers keep a cookie.
     pub fn from_days(days: u16) -> Result<Self, CookieLifetimeError> {
-        Self::parse(days.to_string().as_ref())
-    }
-
-    /// Whether the browser forgets the count when it is closed.
-    #[must_use]
-    pub const fn is_session(self) -> bool {
-        self.days == 0
+        if days > Self::MAX_DAYS {
+            return Err(CookieLifetimeError::new(&days.to_string()));
+        }
+        Ok(Self { days })
     }
 
     /// After how many days without a visit the browser forgets the count; 0 for a session cookie.
     #[must_use]
     pub const fn days(self) -> u16 {
         self.days
+    }
+
+    /// Whether the browser forgets the count when it is closed.
+    #[must_use]
+    pub const fn is_session(self) -> bool {
+        self.days == 0
     }
 
     /// The cookie's `Max-Age`, which a session cookie does not have.
@@ -77,19 +67,39 @@ impl Default for CookieLifetime {
     }
 }
 
-/// The variable holds something other than a number of days that is admitted.
+/// Reads ASCII digits only, as [`VisitCount`](crate::VisitCount) does.
+impl FromStr for CookieLifetime {
+    type Err = CookieLifetimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(days) if is_decimal => Self::from_days(days),
+            _ => Err(CookieLifetimeError::new(text)),
+        }
+    }
+}
+
+/// This is not a number of days that browsers keep a cookie.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookieLifetimeError {
-    value: String,
+    found: String,
+}
+
+impl CookieLifetimeError {
+    fn new(found: &str) -> Self {
+        Self {
+            found: found.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for CookieLifetimeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{}={:?} is not a whole number of days from 0 (a session cookie) to {}",
-            CookieLifetime::VARIABLE,
-            self.value,
+            "{:?} is not a whole number of days from 0 (a session cookie) to {}",
+            self.found,
             CookieLifetime::MAX_DAYS,
         )
     }
@@ -102,36 +112,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn admits_0_to_400_days() {
+    fn takes_0_to_400_days() {
         for (text, days) in [("0", 0), ("1", 1), ("030", 30), ("400", 400)] {
-            assert_eq!(
-                CookieLifetime::parse(text.as_ref()),
-                Ok(CookieLifetime { days }),
-                "{text:?}"
-            );
+            assert_eq!(text.parse(), Ok(CookieLifetime { days }), "{text:?}");
+            assert_eq!(CookieLifetime::from_days(days).unwrap().days(), days);
         }
     }
 
     #[test]
-    fn an_error_names_the_variable_the_value_and_what_is_admitted() {
-        for text in ["", "401", "-1", "+1", "1.5", "forever", " 7", "99999999999"] {
-            let error = CookieLifetime::parse(text.as_ref()).unwrap_err();
+    fn refuses_anything_else_with_what_it_found_and_what_it_expects() {
+        for text in [
+            "", "401", "65536", "-1", "+1", "1.5", "1e2", "forever", " 7", "7 ", "٣",
+        ] {
+            let error = text.parse::<CookieLifetime>().unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!(
-                    "COUNT_COOKIE_MAX_AGE_DAYS={text:?} is not a whole number of days \
-                     from 0 (a session cookie) to 400"
-                )
+                format!("{text:?} is not a whole number of days from 0 (a session cookie) to 400")
             );
         }
+        assert_eq!(CookieLifetime::from_days(401), "401".parse());
     }
 
     #[test]
     fn zero_days_make_a_session_cookie() {
-        assert_eq!(CookieLifetime { days: 0 }.max_age(), None);
-        assert_eq!(
-            CookieLifetime::default().max_age(),
-            Some(Duration::seconds(34_560_000))
-        );
+        let session = CookieLifetime::from_days(0).unwrap();
+        assert!(session.is_session());
+        assert_eq!(session.max_age(), None);
+        let longest = CookieLifetime::default();
+        assert!(!longest.is_session());
+        assert_eq!(longest.max_age(), Some(Duration::seconds(34_560_000)));
     }
 }

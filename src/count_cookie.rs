@@ -34,7 +34,7 @@ impl Received {
 
 /// Finds the count in all the `Cookie` lines of a request.
 ///
-/// Works on bytes: a neighbour that is no UTF-8 must not cost the visitor the count. White space is
+/// Works on bytes: a neighbour that is not UTF-8 must not cost the visitor the count. White space is
 /// that of HTTP. One pair of double quotes around the value is taken off, since a server may send it
 /// so ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 #[must_use]
@@ -63,27 +63,51 @@ pub fn read(headers: &HeaderMap) -> Received {
         )
 }
 
+/// Where the browser is to keep the cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Jar {
+    /// With the cookies of the counter's own site.
+    OwnSite {
+        /// Whether to send it over HTTPS only.
+        secure: bool,
+    },
+    /// With the cookies that the counter has on pages of the site that embeds it, apart from every
+    /// other site's and from the counter's own
+    /// ([CHIPS](https://developer.mozilla.org/en-US/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies)).
+    Partitioned,
+}
+
 /// The `Set-Cookie` value that makes the browser remember the count.
 #[must_use]
-pub fn set(count: VisitCount, lifetime: CookieLifetime, secure: bool) -> HeaderValue {
-    header_value(count.to_string(), lifetime.max_age(), secure)
+pub fn set(count: VisitCount, lifetime: CookieLifetime, jar: Jar) -> HeaderValue {
+    header_value(count.to_string(), lifetime.max_age(), jar)
 }
 
 /// The `Set-Cookie` value that makes the browser forget the count.
-pub(crate) fn forget(secure: bool) -> HeaderValue {
-    header_value(String::new(), Some(Duration::ZERO), secure)
+pub(crate) fn forget(jar: Jar) -> HeaderValue {
+    header_value(String::new(), Some(Duration::ZERO), jar)
 }
 
-fn header_value(value: String, max_age: Option<Duration>, secure: bool) -> HeaderValue {
+fn header_value(value: String, max_age: Option<Duration>, jar: Jar) -> HeaderValue {
     let mut cookie = Cookie::new(NAME, value);
     // One count for the whole origin, whatever path the page was opened at.
     cookie.set_path("/");
     cookie.set_max_age(max_age);
     // No script has business with the count.
     cookie.set_http_only(true);
-    // Not Strict: a visitor who comes by a link from elsewhere would start again at 1.
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(secure);
+    match jar {
+        Jar::OwnSite { secure } => {
+            // Not Strict: a visitor who comes by a link from elsewhere would start again at 1.
+            cookie.set_same_site(SameSite::Lax);
+            cookie.set_secure(secure);
+        }
+        Jar::Partitioned => {
+            // Only then does the browser send it from a page of another site.
+            cookie.set_same_site(SameSite::None);
+            cookie.set_secure(true);
+            cookie.set_partitioned(true);
+        }
+    }
     HeaderValue::try_from(cookie.to_string())
         .expect("digits and fixed attributes are a header value")
 }
@@ -91,6 +115,9 @@ fn header_value(value: String, max_age: Option<Duration>, secure: bool) -> Heade
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HTTPS: Jar = Jar::OwnSite { secure: true };
+    const HTTP: Jar = Jar::OwnSite { secure: false };
 
     fn read_lines(lines: &[&[u8]]) -> Received {
         let mut headers = HeaderMap::new();
@@ -120,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_is_no_number_is_malformed() {
+    fn a_value_that_is_not_a_count_is_malformed() {
         for line in [
             "count=",
             "count=abc",
@@ -128,11 +155,18 @@ mod tests {
             "count=+5",
             "count=1_000",
             "count=٣",
+            "count=７",
             "count=1.0",
+            "count=1e3",
+            "count=0x10",
+            "count=7 7",
+            "count=7=",
+            "count=18446744073709551616",
             "count=\"\"",
             "count=\"7",
             "count=7\"",
             "count=\"\"7\"\"",
+            "count=\" 7 \"",
             "count=\"",
             "count==7",
             "count=9999999999999999999999999",
@@ -149,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_is_no_utf_8_is_malformed() {
+    fn a_count_that_is_not_utf_8_is_malformed() {
         assert_eq!(read_lines(&[b"count=\xff"]), Received::Malformed);
     }
 
@@ -218,7 +252,7 @@ mod tests {
     #[test]
     fn sets_the_count_with_every_attribute() {
         assert_eq!(
-            set(3.into(), CookieLifetime::default(), true),
+            set(3.into(), CookieLifetime::default(), HTTPS),
             "count=3; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000"
         );
     }
@@ -226,19 +260,27 @@ mod tests {
     #[test]
     fn is_not_secure_over_plain_http() {
         assert_eq!(
-            set(3.into(), CookieLifetime::default(), false),
+            set(3.into(), CookieLifetime::default(), HTTP),
             "count=3; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000"
+        );
+    }
+
+    #[test]
+    fn is_kept_apart_for_each_site_that_embeds_it() {
+        assert_eq!(
+            set(3.into(), CookieLifetime::default(), Jar::Partitioned),
+            "count=3; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000"
         );
     }
 
     #[test]
     fn forgets_with_the_attributes_that_it_was_set_with() {
         assert_eq!(
-            forget(true),
+            forget(HTTPS),
             "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
         );
         assert_eq!(
-            forget(false),
+            forget(HTTP),
             "count=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
         );
     }

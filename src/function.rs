@@ -1,29 +1,17 @@
 //! The Lambda function: events in, answers out.
 
-use std::{
-    convert::Infallible,
-    future::ready,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use lambda_http::{
-    Adapter, Body, Context, Error, IntoResponse, LambdaEvent, Request, Response, Service,
-    TransformResponse,
-    http::{HeaderMap, Method},
-    request::{LambdaRequest, RequestOrigin},
+    Body, Error, LambdaEvent, Request, RequestExt, Response, Service, TransformResponse,
+    http::{HeaderMap, HeaderValue, Method, header},
+    request::{LambdaRequest, RequestContext},
     service_fn,
 };
 use lambda_runtime::Runtime;
 use serde::Serialize;
 
-use crate::{
-    CookieLifetime,
-    event::Event,
-    log,
-    respond::{refuse_malformed_url, respond},
-    scheme,
-};
+use crate::{Settings, event::Event, log, respond};
 
 /// Answers events from the Lambda Runtime API until the environment is shut down.
 ///
@@ -32,105 +20,92 @@ use crate::{
 ///
 /// # Errors
 ///
-/// If the Runtime API cannot be reached, or answers what no Runtime API does. Lambda expects the
-/// process to end then, and starts another.
-pub async fn run(lifetime: CookieLifetime) -> Result<(), Error> {
-    Runtime::new(service(lifetime)).run_concurrent().await
+/// If the Runtime API cannot be reached, or does not answer as one. Lambda expects the process to end
+/// then, and starts another.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    let runtime = Runtime::new(service(settings));
+    log::started();
+    runtime.run_concurrent().await
 }
 
 /// The service behind the Runtime API: raw events of any front door in, their raw answers out.
+//
+// `lambda_http::run` would do the same with less code here, but builds a URL from host, path and query,
+// panics where that does not parse (aws-lambda-rust-runtime issue 515), and drops all but one `Cookie`
+// line of a REST event. The counter needs no URL. `LambdaRequest`, `TransformResponse` and the types
+// that come with them are `#[doc(hidden)]`: nothing documented reads an event or writes an answer
+// without the detour. Cargo.lock pins their version, and tests/events.rs compares whole answers.
 #[must_use]
 pub fn service(
-    lifetime: CookieLifetime,
+    settings: Settings,
 ) -> impl Service<LambdaEvent<Event>, Response = impl Serialize, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
-    let mut counter = Adapter::from(service_fn(move |request: Request| async move {
-        Ok(Answer(respond(&request, lifetime)))
-    }));
+    let settings = Arc::new(settings);
     service_fn(move |event: LambdaEvent<Event>| {
-        let (event, context) = event.into_parts();
-        let event = LambdaRequest::from(event);
-        let refusal = Refusal::of(&event);
-        let event = LambdaEvent::new(event, context);
-        // lambda_http panics while it makes a request of an event whose URL is none: a raw quote in
-        // the query, a host that is no host. Anybody can send that, so it must not look like a
-        // failure of the function. `respond` runs later, when the future is polled: a panic of its
-        // own is still reported as one.
-        log::without_panics(|| catch_unwind(AssertUnwindSafe(|| counter.call(event))))
-            .unwrap_or_else(|_| {
-                log::bad_request();
-                refusal.call()
-            })
+        let event = LambdaRequest::from(event.payload);
+        let front_door = event.request_origin();
+        let response = respond(&request(event), &settings);
+        TransformResponse::<Response<Body>, _>::Response(front_door, Box::pin(ready(response)))
     })
 }
 
-/// An answer that is ready to leave. `lambda_http`'s own conversion of a `Response` clones the headers,
-/// decodes the body by its charset and copies it, all for nothing here.
-struct Answer(Response<Body>);
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(ready(self.0))
-    }
+/// What the counter reads of an event: method, path as delivered, stage and headers.
+fn request(event: LambdaRequest) -> Request {
+    let (method, path, headers, context) = match event {
+        LambdaRequest::ApiGatewayV2(event) => (
+            event.request_context.http.method.clone(),
+            event.raw_path,
+            with_cookies(event.headers, event.cookies.unwrap_or_default()),
+            RequestContext::ApiGatewayV2(event.request_context),
+        ),
+        LambdaRequest::ApiGatewayV1(event) => (
+            event.http_method,
+            event.path,
+            merged(event.multi_value_headers, event.headers),
+            RequestContext::ApiGatewayV1(event.request_context),
+        ),
+        LambdaRequest::Alb(event) => (
+            event.http_method,
+            event.path,
+            merged(event.multi_value_headers, event.headers),
+            RequestContext::Alb(event.request_context),
+        ),
+        LambdaRequest::VpcLatticeV2(event) => (
+            event.method.unwrap_or(Method::GET),
+            event.path,
+            event.headers,
+            RequestContext::VpcLattice(event.request_context),
+        ),
+        _ => unreachable!("Cargo.toml enables no other front door"),
+    };
+    let mut request = Request::default()
+        .with_raw_http_path(path.unwrap_or_default())
+        .with_request_context(context);
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    request
 }
 
-/// What the answer to an event depends on that no request can be made of.
-struct Refusal {
-    origin: RequestOrigin,
-    is_head: bool,
-    is_https: bool,
-}
-
-impl Refusal {
-    fn of(event: &LambdaRequest) -> Self {
-        // A load balancer fills one of the two, as its target group is set.
-        let either = |headers, multi_value_headers| {
-            if HeaderMap::is_empty(headers) {
-                multi_value_headers
-            } else {
-                headers
-            }
-        };
-        let (method, headers) = match event {
-            LambdaRequest::ApiGatewayV1(event) => (
-                Some(&event.http_method),
-                either(&event.headers, &event.multi_value_headers),
-            ),
-            LambdaRequest::ApiGatewayV2(event) => {
-                (Some(&event.request_context.http.method), &event.headers)
-            }
-            LambdaRequest::Alb(event) => (
-                Some(&event.http_method),
-                either(&event.headers, &event.multi_value_headers),
-            ),
-            LambdaRequest::VpcLatticeV2(event) => (event.method.as_ref(), &event.headers),
-            _ => unreachable!("no other kind of event is enabled"),
-        };
-        Self {
-            origin: event.request_origin(),
-            is_head: method == Some(&Method::HEAD),
-            is_https: scheme::is_https(headers),
+/// Payload 2.0 delivers each cookie by itself. One that is not a header value is left out alone.
+fn with_cookies(mut headers: HeaderMap, cookies: Vec<String>) -> HeaderMap {
+    for cookie in cookies {
+        if let Ok(line) = HeaderValue::try_from(cookie) {
+            headers.append(header::COOKIE, line);
         }
     }
+    headers
+}
 
-    /// Answers an event of the same front door that says nothing, so that the refusal takes the form
-    /// that this door expects.
-    fn call(self) -> TransformResponse<'static, Answer, Infallible> {
-        let event = match self.origin {
-            RequestOrigin::ApiGatewayV1 => LambdaRequest::ApiGatewayV1(Default::default()),
-            RequestOrigin::Alb => LambdaRequest::Alb(Default::default()),
-            RequestOrigin::VpcLatticeV2 => LambdaRequest::VpcLatticeV2(Default::default()),
-            // Function URLs and HTTP APIs; the enum is open, but no other feature is enabled.
-            _ => LambdaRequest::ApiGatewayV2(Default::default()),
-        };
-        let Self {
-            is_head, is_https, ..
-        } = self;
-        Adapter::from(service_fn(move |_: Request| async move {
-            Ok(Answer(refuse_malformed_url(is_head, is_https)))
-        }))
-        .call(LambdaEvent::new(event, Context::default()))
+/// Every line of every header. A REST API fills both maps, `single` with a header's last line; a load
+/// balancer fills one of the two, as its target group is set.
+fn merged(mut all: HeaderMap, single: HeaderMap) -> HeaderMap {
+    if all.is_empty() {
+        return single;
     }
+    for (name, value) in &single {
+        all.entry(name).or_insert_with(|| value.clone());
+    }
+    all
 }

@@ -3,11 +3,11 @@
 use std::{env, process::ExitCode};
 
 use lambda_http::Error;
-use page_visit_counter::{CookieLifetime, function, log};
+use page_visit_counter::{Settings, function, log};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    log::start();
+    log::init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -21,5 +21,5 @@ async fn run() -> Result<(), Error> {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         return Err("AWS Lambda starts this program; to see the page here, `make run`".into());
     }
-    function::run(CookieLifetime::from_env()?).await
+    function::run(Settings::from_env()?).await
 }

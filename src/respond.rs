@@ -6,25 +6,46 @@ use lambda_http::{
 };
 
 use crate::{
-    CookieLifetime, count_cookie, log, page,
+    Settings, compression,
+    count_cookie::{self, Jar},
+    embedding::{self, Caller},
+    fetch_metadata, log, page,
     representation::Representation,
     route::Route,
-    scheme, security_headers, speculation,
+    scheme, security_headers,
 };
 
 /// Answers a request. Every request has an answer, and no answer is an error of the function.
 #[must_use]
-pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
+pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let headers = request.headers();
     let https = scheme::is_https(headers);
-    let response = match (Route::of(request), request.method()) {
-        (Route::Page, &Method::GET | &Method::HEAD) if speculation::is_speculative(headers) => {
+    let caller = Caller::of(headers, &settings.embed_origins);
+    let mut response = match (Route::of(request), request.method()) {
+        (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_speculative(headers) => {
             log::prefetch();
             prefetch()
         }
-        (Route::Page, &Method::GET) => visit(headers, lifetime, https),
-        (Route::Page, &Method::HEAD) => visit_headers(headers),
-        (Route::Reset, &Method::POST) if is_cross_site(headers) => notice(
+        (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_unseen(headers) => {
+            notice(
+                StatusCode::FORBIDDEN,
+                "The count cannot be a part of another page.",
+                "./",
+            )
+        }
+        (Route::Page, &Method::GET | &Method::HEAD) if caller == Caller::Unlisted => notice(
+            StatusCode::FORBIDDEN,
+            "The owner of this page has not allowed that site to show the count.",
+            "./",
+        ),
+        (Route::Page, &Method::GET) => visit(request, caller, settings, https),
+        (Route::Page, &Method::HEAD) => visit_headers(request),
+        (Route::Page, &Method::OPTIONS)
+            if caller.is_listed() && embedding::is_preflight(headers) =>
+        {
+            preflight(headers)
+        }
+        (Route::Reset, &Method::POST) if fetch_metadata::is_from_elsewhere(headers) => notice(
             StatusCode::FORBIDDEN,
             "The count is reset by the button on the page, not by another site.",
             "./",
@@ -46,63 +67,79 @@ pub fn respond(request: &Request, lifetime: CookieLifetime) -> Response<Body> {
             &home(depth),
         ),
     };
-    complete(response, request.method() == Method::HEAD, https)
-}
-
-/// Answers a request whose URL no HTTP request can be made of.
-pub(crate) fn refuse_malformed_url(is_head: bool, is_https: bool) -> Response<Body> {
-    let response = notice(
-        StatusCode::BAD_REQUEST,
-        "The address that was asked for is malformed.",
-        "./",
-    );
-    complete(response, is_head, is_https)
-}
-
-/// What all answers have in common.
-fn complete(mut response: Response<Body>, is_head: bool, is_https: bool) -> Response<Body> {
-    security_headers::add(response.headers_mut(), is_https);
-    if is_head {
+    security_headers::add(response.headers_mut(), https);
+    embedding::add_headers(response.headers_mut(), caller, &settings.embed_origins);
+    if request.method() == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
     response
 }
 
 /// The answer that counts.
-fn visit(headers: &HeaderMap, lifetime: CookieLifetime, https: bool) -> Response<Body> {
+fn visit(
+    request: &Request,
+    caller: Caller<'_>,
+    settings: &Settings,
+    https: bool,
+) -> Response<Body> {
+    let headers = request.headers();
     let received = count_cookie::read(headers);
     let count = received.next();
-    let set_cookie = count_cookie::set(count, lifetime, https);
+    let jar = if caller.is_listed() && fetch_metadata::is_cross_site_fetch(headers) {
+        Jar::Partitioned
+    } else {
+        Jar::OwnSite { secure: https }
+    };
+    let set_cookie = count_cookie::set(count, settings.cookie_lifetime, jar);
     let representation = Representation::negotiate(headers);
+    let gzip = is_compressed(representation, request);
     let body = match representation {
         Representation::Html => {
             let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
-            page::visit(received, set_cookie, lifetime)
+            let page = page::visit(received, set_cookie, settings.cookie_lifetime);
+            if gzip {
+                Body::Binary(compression::gzip(&page))
+            } else {
+                Body::Text(page)
+            }
         }
-        Representation::Json => format!("{{\"count\":{count}}}"),
-        Representation::Text => format!("{count}\n"),
+        Representation::Json => Body::Text(format!("{{\"count\":{count}}}")),
+        Representation::Text => Body::Text(format!("{count}\n")),
     };
-    log::visit(count, representation);
+    log::visit(count, representation, caller.is_listed());
 
-    let mut response = Response::new(Body::Text(body));
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     // Room for all that the answer will carry, instead of growing three times.
-    headers.reserve(12);
-    describe(headers, representation);
+    headers.reserve(13);
+    describe(headers, representation, gzip);
     headers.insert(header::SET_COOKIE, set_cookie);
     response
 }
 
 /// The headers of a visit without the visit: `HEAD` asks about the page and does not show it.
-fn visit_headers(headers: &HeaderMap) -> Response<Body> {
+fn visit_headers(request: &Request) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
-    describe(response.headers_mut(), Representation::negotiate(headers));
+    let representation = Representation::negotiate(request.headers());
+    let gzip = is_compressed(representation, request);
+    describe(response.headers_mut(), representation, gzip);
     response
 }
 
-fn describe(headers: &mut HeaderMap, representation: Representation) {
+/// JSON and text are too short to gain from it.
+fn is_compressed(representation: Representation, request: &Request) -> bool {
+    representation == Representation::Html && compression::is_accepted(request)
+}
+
+fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool) {
     headers.insert(header::CONTENT_TYPE, representation.content_type());
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Encoding"),
+    );
 }
 
 /// Not a 200, which the browser may show later from its store without asking again: that visit would
@@ -117,18 +154,19 @@ fn prefetch() -> Response<Body> {
 
 fn reset(https: bool) -> Response<Body> {
     let mut response = redirect(StatusCode::SEE_OTHER, HeaderValue::from_static("./"));
-    response
-        .headers_mut()
-        .insert(header::SET_COOKIE, count_cookie::forget(https));
+    response.headers_mut().insert(
+        header::SET_COOKIE,
+        count_cookie::forget(Jar::OwnSite { secure: https }),
+    );
     response
 }
 
-/// Whether another site had the browser post the form. Older browsers, and programs, do not say.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("sec-fetch-site")
-        .iter()
-        .any(|site| site != "same-origin" && site != "none")
+/// Lets a script of a listed site ask for the count. Nothing is counted yet.
+fn preflight(headers: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    embedding::permit(headers, response.headers_mut());
+    response
 }
 
 /// `location` is relative, so that it stays inside an API Gateway stage.

@@ -20,12 +20,7 @@ pub(crate) enum Route<'a> {
 
 impl<'a> Route<'a> {
     pub(crate) fn of(request: &'a Request) -> Self {
-        // As the front door delivered it: the URI that lambda_http builds is normalised, and has the
-        // stage put in front of it.
-        let path = match request.raw_http_path() {
-            "" => request.uri().path(),
-            path => path,
-        };
+        let path = request.raw_http_path();
         match request.request_context_ref() {
             // `$default` is the stage that is not in the path.
             Some(RequestContext::ApiGatewayV2(context)) => match context.stage.as_deref() {
@@ -59,7 +54,7 @@ impl<'a> Route<'a> {
 
     fn of_path(path: &str) -> Self {
         match path {
-            "/" => Self::Page,
+            "/" | "" => Self::Page,
             "/reset" => Self::Reset,
             path => {
                 let folders = path.bytes().skip(1).filter(|byte| *byte == b'/');

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use lambda_http::http::{HeaderMap, HeaderValue, header, uri::Authority};
+use lambda_http::http::{HeaderMap, header, uri::Authority};
 
 /// Whether the request left the browser over HTTPS.
 ///
@@ -12,15 +12,15 @@ use lambda_http::http::{HeaderMap, HeaderValue, header, uri::Authority};
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     match headers.get("x-forwarded-proto") {
         Some(scheme) => !scheme.as_bytes().eq_ignore_ascii_case(b"http"),
-        None => !headers.get(header::HOST).is_some_and(is_loopback),
+        None => !headers.get(header::HOST).is_some_and(|host| {
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| is_loopback(&host))
+        }),
     }
 }
 
-fn is_loopback(host: &HeaderValue) -> bool {
-    let Ok(authority) = Authority::try_from(host.as_bytes()) else {
-        return false;
-    };
-    let host = authority.host();
+/// Whether a host, with a port or without, is the machine itself.
+pub(crate) fn is_loopback(host: &Authority) -> bool {
+    let host = host.host();
     host.eq_ignore_ascii_case("localhost")
         || host == "[::1]"
         || host
@@ -30,6 +30,8 @@ fn is_loopback(host: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lambda_http::http::HeaderValue;
+
     use super::*;
 
     fn request(forwarded_proto: Option<&'static str>, host: Option<&'static str>) -> HeaderMap {

@@ -9,7 +9,7 @@ use lambda_http::{
     Body, Request,
     http::{HeaderValue, StatusCode, header},
 };
-use page_visit_counter::{CookieLifetime, respond};
+use page_visit_counter::{Settings, respond};
 use serde_json::{Value, json};
 
 mod invariants;
@@ -94,7 +94,7 @@ fn the_file_holds_hundreds_of_headers_and_none_twice() {
 fn the_count_survives_any_neighbours() {
     for (header, next) in HEADERS.iter().zip(HEADERS.iter().cycle().skip(1)) {
         for (place, lines) in neighbourhoods(header, next) {
-            let response = respond(&request(&lines), CookieLifetime::default());
+            let response = respond(&request(&lines), &Settings::default());
             let context = || format!("{place}: {}", header.escape_ascii());
             assert_eq!(response.status(), StatusCode::OK, "{}", context());
             let set_cookie: Vec<_> = response
@@ -112,7 +112,7 @@ fn the_count_survives_all_neighbours_at_once() {
     let mut lines = HEADERS.clone();
     lines.insert(lines.len() / 2, OURS.into());
     for lines in [lines.clone(), vec![lines.join(&b"; "[..])]] {
-        let response = respond(&request(&lines), CookieLifetime::default());
+        let response = respond(&request(&lines), &Settings::default());
         assert_eq!(response.headers()[header::SET_COOKIE], NEXT);
     }
 }
@@ -141,7 +141,10 @@ fn the_count_survives_any_neighbours_in_an_event() {
                 }
                 _ => event["headers"]["cookie"] = json!(lines.join("; ")),
             }
-            let answer = Answer::to(parse(event.to_string().as_bytes()).expect("an event"));
+            let answer = Answer::to(
+                parse(event.to_string().as_bytes()).expect("an event"),
+                Settings::default(),
+            );
             assert_eq!(
                 (answer.status, answer.set_cookie),
                 (200, vec![NEXT.to_owned()]),
@@ -165,10 +168,7 @@ fn no_cookie_of_another_name_is_taken_for_the_count() {
         .filter(|header| !header.split(|byte| *byte == b';').any(is_ours))
     {
         others += 1;
-        let response = respond(
-            &request(std::slice::from_ref(header)),
-            CookieLifetime::default(),
-        );
+        let response = respond(&request(std::slice::from_ref(header)), &Settings::default());
         let first = NEXT.replace("count=42", "count=1");
         assert_eq!(
             response.headers()[header::SET_COOKIE],

@@ -13,6 +13,10 @@ pub(crate) struct Arrival {
     pub(crate) path: String,
     /// Lines of headers, names in lower case.
     pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
+    /// Whether the front door decodes a Base64 body, as all but a REST API do.
+    pub(crate) decodes_base64: bool,
+    /// The origins that the owner has listed.
+    pub(crate) listed: &'static [&'static str],
 }
 
 /// What must come out.
@@ -22,9 +26,16 @@ pub(crate) struct Promise {
     /// `count=N`, then the attributes in alphabetical order.
     pub(crate) set_cookie: Option<Vec<String>>,
     pub(crate) content_type: Option<&'static str>,
+    pub(crate) content_encoding: Option<&'static str>,
     pub(crate) vary: Option<&'static str>,
     pub(crate) allow: Option<&'static str>,
     pub(crate) location: Option<String>,
+    /// The site whose script may read the answer.
+    pub(crate) allow_origin: Option<String>,
+    /// Whether a script may send what it has asked for first.
+    pub(crate) is_preflight: bool,
+    /// With these headers.
+    pub(crate) allow_headers: Option<String>,
     pub(crate) https: bool,
     pub(crate) body: Body,
 }
@@ -47,14 +58,34 @@ const HTML: &str = "text/html; charset=utf-8";
 
 pub(crate) fn promise(arrival: &Arrival) -> Promise {
     let https = is_https(arrival);
+    let origin = origin(arrival);
     let mut promise = match (resource(arrival), arrival.method.as_str()) {
         (Resource::Page, "GET" | "HEAD") if is_prefetch(arrival) => notice(503, "./"),
-        (Resource::Page, "GET") => visit(arrival, https),
+        (Resource::Page, "GET" | "HEAD") if is_seen_by_nobody(arrival) => notice(403, "./"),
+        (Resource::Page, "GET" | "HEAD") if origin == Origin::Other => notice(403, "./"),
+        (Resource::Page, "GET") => visit(arrival, &origin, https),
         (Resource::Page, "HEAD") => Promise {
             content_type: Some(form(arrival).content_type()),
-            vary: Some("Accept"),
+            content_encoding: encoding(arrival),
+            vary: Some("Accept, Accept-Encoding"),
             ..plain(200)
         },
+        (Resource::Page, "OPTIONS")
+            if matches!(origin, Origin::Listed(_))
+                && lines(arrival, "access-control-request-method")
+                    .next()
+                    .is_some() =>
+        {
+            let names = lines(arrival, "access-control-request-headers").next();
+            let names = names.map(<[u8]>::to_vec).map(String::from_utf8);
+            Promise {
+                is_preflight: true,
+                allow_headers: names
+                    .and_then(Result::ok)
+                    .filter(|names| is_ascii_text(names)),
+                ..plain(204)
+            }
+        }
         (Resource::StageWithoutSlash(stage), "GET" | "HEAD") => Promise {
             location: Some(stage + "/"),
             ..plain(308)
@@ -68,7 +99,7 @@ pub(crate) fn promise(arrival: &Arrival) -> Promise {
             if lines(arrival, "sec-fetch-site").all(from_here) {
                 Promise {
                     location: Some("./".to_owned()),
-                    set_cookie: Some(cookie("count=", "Max-Age=0", https)),
+                    set_cookie: Some(lax_cookie("count=", "Max-Age=0", https)),
                     ..plain(303)
                 }
             } else {
@@ -81,6 +112,15 @@ pub(crate) fn promise(arrival: &Arrival) -> Promise {
         },
         (Resource::Nothing { folders }, _) => notice(404, &way_home(folders)),
     };
+    if !arrival.listed.is_empty() {
+        promise.vary = Some(match promise.vary {
+            Some(_) => "Accept, Accept-Encoding, Origin",
+            None => "Origin",
+        });
+    }
+    if let Origin::Listed(origin) = origin {
+        promise.allow_origin = Some(origin);
+    }
     promise.https = https;
     if arrival.method == "HEAD" {
         promise.body = Body::Nothing;
@@ -88,14 +128,34 @@ pub(crate) fn promise(arrival: &Arrival) -> Promise {
     promise
 }
 
-/// What an address that no request can be made of is answered with.
-pub(crate) fn malformed_url(arrival: &Arrival) -> Promise {
-    let mut promise = notice(400, "./");
-    promise.https = is_https(arrival);
-    if arrival.method == "HEAD" {
-        promise.body = Body::Nothing;
+#[derive(PartialEq)]
+enum Origin {
+    NotSaid,
+    Listed(String),
+    Other,
+}
+
+fn origin(arrival: &Arrival) -> Origin {
+    let lines: Vec<&[u8]> = lines(arrival, "origin").collect();
+    let listed = arrival.listed.iter();
+    match &lines[..] {
+        [] => Origin::NotSaid,
+        [line] => listed
+            .copied()
+            .find(|origin| origin.as_bytes() == *line)
+            .map_or(Origin::Other, |origin| Origin::Listed(origin.to_owned())),
+        _ => Origin::Other,
     }
-    promise
+}
+
+/// Images, scripts and frames of other pages, and what their scripts may not read.
+fn is_seen_by_nobody(arrival: &Arrival) -> bool {
+    lines(arrival, "sec-fetch-dest").any(|line| line != b"document" && line != b"empty")
+        || lines(arrival, "sec-fetch-mode").any(|line| line == b"no-cors")
+}
+
+fn is_ascii_text(text: &str) -> bool {
+    text.chars().all(|char| matches!(char, '\t' | ' '..='~'))
 }
 
 fn plain(status: u16) -> Promise {
@@ -103,9 +163,13 @@ fn plain(status: u16) -> Promise {
         status,
         set_cookie: None,
         content_type: None,
+        content_encoding: None,
         vary: None,
         allow: None,
         location: None,
+        allow_origin: None,
+        is_preflight: false,
+        allow_headers: None,
         https: true,
         body: Body::Nothing,
     }
@@ -119,18 +183,29 @@ fn notice(status: u16, home: &str) -> Promise {
     }
 }
 
-fn visit(arrival: &Arrival, https: bool) -> Promise {
+fn visit(arrival: &Arrival, origin: &Origin, https: bool) -> Promise {
     let (count, sent) = match received(arrival) {
         Received::Nothing => (1, "no count cookie".to_owned()),
-        Received::NoNumber => (1, "a count cookie that is not a number".to_owned()),
+        Received::Malformed => (1, "a count cookie that is not a number".to_owned()),
         Received::Count(u64::MAX) => (u64::MAX, format!("Cookie: count={}", u64::MAX)),
         Received::Count(count) => (count + 1, format!("Cookie: count={count}")),
     };
     let form = form(arrival);
+    let says = |name, value: &[u8]| lines(arrival, name).any(|line| line == value);
+    // By a link the visitor comes to the counter's own site, whatever site the link is on.
+    let is_fetched_cross_site = matches!(origin, Origin::Listed(_))
+        && says("sec-fetch-site", b"cross-site")
+        && !says("sec-fetch-mode", b"navigate");
+    let pair = format!("count={count}");
     Promise {
-        set_cookie: Some(cookie(&format!("count={count}"), "Max-Age=34560000", https)),
+        set_cookie: Some(if is_fetched_cross_site {
+            partitioned_cookie(&pair, "Max-Age=34560000")
+        } else {
+            lax_cookie(&pair, "Max-Age=34560000", https)
+        }),
         content_type: Some(form.content_type()),
-        vary: Some("Accept"),
+        content_encoding: encoding(arrival),
+        vary: Some("Accept, Accept-Encoding"),
         body: match form {
             Form::Html => Body::Page { count, sent },
             Form::Json => Body::Exactly(format!("{{\"count\":{count}}}")),
@@ -140,7 +215,20 @@ fn visit(arrival: &Arrival, https: bool) -> Promise {
     }
 }
 
-fn cookie(pair: &str, max_age: &str, https: bool) -> Vec<String> {
+fn partitioned_cookie(pair: &str, max_age: &str) -> Vec<String> {
+    let attributes = [
+        pair,
+        "HttpOnly",
+        max_age,
+        "Partitioned",
+        "Path=/",
+        "SameSite=None",
+        "Secure",
+    ];
+    attributes.iter().map(|part| (*part).to_owned()).collect()
+}
+
+fn lax_cookie(pair: &str, max_age: &str, https: bool) -> Vec<String> {
     let attributes = [
         pair,
         "HttpOnly",
@@ -242,7 +330,7 @@ fn only_digits(text: &str) -> bool {
 #[derive(Clone, Copy)]
 enum Received {
     Nothing,
-    NoNumber,
+    Malformed,
     Count(u64),
 }
 
@@ -263,7 +351,7 @@ fn received(arrival: &Arrival) -> Received {
             received = match (received, number(value)) {
                 (Received::Count(greatest), Some(count)) if greatest > count => received,
                 (_, Some(count)) => Received::Count(count),
-                (Received::Nothing, None) => Received::NoNumber,
+                (Received::Nothing, None) => Received::Malformed,
                 (_, None) => received,
             };
         }
@@ -323,8 +411,8 @@ struct Range {
 ///
 /// Between forms of the same quality the RFC leaves the choice to the server. The counter's: the one
 /// that is asked for more specifically, then the one that is asked for first, then HTML, JSON, text.
-/// Also its choice: a media type with a parameter, `charset` included, is none of its own, and of
-/// several lines those that are no ASCII are as if they were not there.
+/// Also its choice: a media type with a parameter, `charset` included, is not one of its own, and of
+/// several lines those that are not ASCII are as if they were not there.
 fn form(arrival: &Arrival) -> Form {
     let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     let list: Vec<String> = lines(arrival, "accept")
@@ -361,6 +449,36 @@ fn form(arrival: &Arrival) -> Form {
         }
     }
     best.0
+}
+
+/// RFC 9110, section 12.5.3. Only pages are worth it.
+fn encoding(arrival: &Arrival) -> Option<&'static str> {
+    let mut gzip = None;
+    let mut others = None;
+    for line in lines(arrival, "accept-encoding") {
+        // A line of other bytes says nothing.
+        let line = String::from_utf8_lossy(line);
+        if !is_ascii_text(&line) {
+            continue;
+        }
+        for element in line.to_ascii_lowercase().split(',') {
+            let mut parts = element.split(';').map(str::trim);
+            let coding = parts.next().unwrap_or_default();
+            let weight = match (parts.next(), parts.next()) {
+                (None, _) => Some(1000),
+                (Some(weight), None) => weight.strip_prefix("q=").and_then(quality),
+                _ => None,
+            };
+            let is_admitted = weight.is_some_and(|weight| weight > 0);
+            match coding {
+                "gzip" | "x-gzip" => gzip = Some(is_admitted),
+                "*" => others = Some(is_admitted),
+                _ => {}
+            }
+        }
+    }
+    let is_admitted = gzip.or(others).unwrap_or(false);
+    (form(arrival) == Form::Html && arrival.decodes_base64 && is_admitted).then_some("gzip")
 }
 
 /// The elements of the list; none if one of them is malformed.

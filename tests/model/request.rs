@@ -91,10 +91,11 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
             ]),
         ),
         option::weighted(0.9, host()),
+        fetch(),
         any::<bool>(),
     )
         .prop_map(
-            |(cookies, accept, sec_purpose, purpose, x_moz, site, proto, host, marked)| {
+            |(cookies, accept, sec_purpose, purpose, x_moz, site, proto, host, fetch, marked)| {
                 let cookies = cookies.into_iter().map(|line| ("cookie", line));
                 let rest = proto
                     .map(|proto| ("x-forwarded-proto", proto))
@@ -107,11 +108,11 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
                     .chain(x_moz)
                     .chain(site)
                     .chain(rest)
+                    .chain(fetch)
                     .collect();
                 if marked {
                     for name in [
                         "accept-language",
-                        "origin",
                         "referer",
                         "user-agent",
                         "x-forwarded-for",
@@ -122,6 +123,70 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
                 headers
             },
         )
+}
+
+/// What a script, or a part of another page, has the browser say; and how it wants the answer.
+fn fetch() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
+    (
+        lines(
+            "origin",
+            words(&[
+                BLOG,
+                BLOG,
+                LOCAL,
+                "https://example.com",
+                "http://blog.example.com",
+                "https://Blog.example.com",
+                "null",
+                "",
+                MARKER,
+            ]),
+        ),
+        lines(
+            "sec-fetch-mode",
+            words(&["cors", "navigate", "no-cors", "same-origin", "", MARKER]),
+        ),
+        lines(
+            "sec-fetch-dest",
+            words(&[
+                "empty", "empty", "document", "document", "image", "iframe", "", MARKER,
+            ]),
+        ),
+        lines("access-control-request-method", words(&["GET", "POST", ""])),
+        lines(
+            "access-control-request-headers",
+            words(&["traceparent", "x-a,x-b", "", "é"]),
+        ),
+        lines("accept-encoding", accept_encoding()),
+    )
+        .prop_map(|(origin, mode, dest, method, names, encoding)| {
+            [origin, mode, dest, method, names, encoding].concat()
+        })
+}
+
+/// Origins that the owner may have listed.
+pub(crate) const LISTED: &[&str] = &[BLOG, LOCAL];
+const BLOG: &str = "https://blog.example.com";
+const LOCAL: &str = "http://localhost:8080";
+
+fn accept_encoding() -> impl Strategy<Value = Vec<u8>> {
+    let coding = select(
+        &[
+            "gzip", "gzip", "GZip", "x-gzip", "br", "identity", "*", "", "gzi",
+        ][..],
+    );
+    let weight = prop_oneof![
+        4 => Just(String::new()),
+        2 => select(&[";q=0", ";q=1", "; Q=0.5", ";q=0.000", ";q=2", ";q=", ";q", ";q=1e0", ";a=b"][..])
+            .prop_map(str::to_owned),
+        1 => (0..1000_u32).prop_map(|quality| format!(";q=0.{quality:03}")),
+    ];
+    let element = (coding, weight).prop_map(|(coding, weight)| coding.to_owned() + weight.as_str());
+    prop_oneof![
+        8 => (vec(element, 0..5), select(&[",", ", ", " ,\t"][..]))
+            .prop_map(|(elements, comma)| elements.join(comma).into_bytes()),
+        1 => vec(0x80..=0xff_u8, 1..10),
+    ]
 }
 
 /// Mostly no line of the header, sometimes several.
@@ -201,7 +266,8 @@ fn accept() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(str::to_owned),
         2 => (0..1000_u32).prop_map(|quality| format!(";q=0.{quality:03}")),
     ];
-    let element = (media_range, weight).prop_map(|(range, weight)| range.to_owned() + &weight);
+    let element =
+        (media_range, weight).prop_map(|(range, weight)| range.to_owned() + weight.as_str());
     prop_oneof![
         8 => (vec(element.clone(), 1..6), select(&[",", ", ", ",\t"][..]))
             .prop_map(|(elements, comma)| elements.join(comma).into_bytes()),
@@ -360,7 +426,11 @@ impl FrontDoor {
     }
 
     /// The event that the function gets, and what the contract makes of it.
-    pub(crate) fn deliver(&self, request: &Request) -> (Value, Arrival) {
+    pub(crate) fn deliver(
+        &self,
+        request: &Request,
+        listed: &'static [&'static str],
+    ) -> (Value, Arrival) {
         let text: Vec<(&'static str, String)> = request
             .headers
             .iter()
@@ -375,7 +445,7 @@ impl FrontDoor {
             Self::DefaultStage(cookies) => payload_2(request, "$default", &path, &text, *cookies),
             Self::HttpApiStage(stage, cookies) => payload_2(request, stage, &path, &text, *cookies),
             Self::RestApi(stage) | Self::RestApiDomain(stage) => {
-                (payload_1(request, stage, &path, &text), last_lines(&text))
+                (payload_1(request, stage, &path, &text), text)
             }
             Self::LoadBalancer => (load_balancer(request, &path, &text), last_lines(&text)),
             Self::LoadBalancerMultiValue => {
@@ -391,6 +461,8 @@ impl FrontDoor {
                 .into_iter()
                 .map(|(name, value)| (name, value.into_bytes()))
                 .collect(),
+            decodes_base64: !matches!(self, Self::RestApi(_) | Self::RestApiDomain(_)),
+            listed,
         };
         (event, arrival)
     }

@@ -1,4 +1,4 @@
-//! Loads that a browser makes before anybody visits.
+//! What a browser says of the reason for its request.
 
 use lambda_http::http::HeaderMap;
 
@@ -17,6 +17,34 @@ pub(crate) fn is_speculative(headers: &HeaderMap) -> bool {
 fn contains_ignore_ascii_case(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len())
         .any(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// Whether the browser will show nobody the count: it asks for an image, a script or a frame, or does
+/// not let the page that asks read the answer
+/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers, and programs, do not say.
+pub(crate) fn is_unseen(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("sec-fetch-dest")
+        .iter()
+        .any(|destination| destination != "document" && destination != "empty")
+        || says(headers, "sec-fetch-mode", "no-cors")
+}
+
+/// Whether a script on a page of another site asks, and not the visitor by a link there.
+pub(crate) fn is_cross_site_fetch(headers: &HeaderMap) -> bool {
+    says(headers, "sec-fetch-site", "cross-site") && !says(headers, "sec-fetch-mode", "navigate")
+}
+
+/// Whether another site, or another host of this site, has the browser send the request.
+pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| site != "same-origin" && site != "none")
+}
+
+fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
+    headers.get_all(name).iter().any(|it| it == value)
 }
 
 #[cfg(test)]
