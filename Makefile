@@ -7,7 +7,7 @@ SHELL := bash
 # The tests measure, and share two processors at best.
 .NOTPARALLEL:
 
-export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
+export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
 export AXE_CORE = $(CURDIR)/$(AXE)
@@ -18,27 +18,47 @@ BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 # Builds what it compares, and compares it.
 BENCH := cargo run --quiet --locked --manifest-path benches/Cargo.toml --target-dir target/bench --package process --
 # Their versions are in their paths, so that a new one is installed where an old one was.
-CARGO_DENY_VERSION := 0.20.2
-CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
-CARGO_FUZZ_VERSION := 0.13.2
-CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 AXE_VERSION := 0.1.8
 AXE := .tools/axe-$(AXE_VERSION)/axe_playwright_python/axe.min.js
+GECKODRIVER_VERSION := 0.37.1
+GECKODRIVER := .tools/geckodriver-$(GECKODRIVER_VERSION)/bin/geckodriver
 
 .PHONY: help
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
+# Where `make run` serves the page.
+export PORT ?= 9000
+
 .PHONY: run
-run: .tools/sam/installed ## Serve the page at http://localhost:9000
-	@echo "The page will be at http://localhost:9000 once the function is built (Ctrl+C ends it)."
-	cargo lambda watch --invoke-address 127.0.0.1
+run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100: there)
+	@echo "== Building the function"
+	cargo build --locked
+	@echo "== The page is at http://localhost:$$PORT (Ctrl+C ends it)."
+	@echo "   Edit a file, and reload. If the page keeps loading, look here: this is where a change that does not compile is reported."
+	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS)
+	@echo "cargo lambda watch has ended, so the page is no longer served; what it printed last says why." >&2; exit 1
+
+# cargo-lambda itself would end without a reason and as a success.
+.PHONY: port
+port:
+	@if [[ ! $$PORT =~ ^[1-9][0-9]{0,4}$$ ]] || (( PORT > 65535 )); then \
+	  echo "PORT is a number from 1 to 65535, not \"$$PORT\"." >&2; exit 1; \
+	fi
+	@for address in 127.0.0.1 ::1; do \
+	  if (: <> /dev/tcp/$$address/$$PORT) 2>/dev/null; then \
+	    echo "Another program listens on port $$PORT: end it, or use another port, as in \`make run PORT=9100\`." >&2; exit 1; \
+	  fi; \
+	done
+
+.PHONY: tools
+tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install SAM, cargo-lambda and its linker into .tools/sam/bin
 
 .PHONY: test
 test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
 
 .PHONY: check
-check: $(CARGO_DENY)
+check: .tools/sam/installed
 	@echo "== Format, lints, documentation, licences"
 	cargo fmt --check
 	cargo fmt --check --all --manifest-path benches/Cargo.toml
@@ -46,7 +66,7 @@ check: $(CARGO_DENY)
 	cargo clippy --quiet --all-targets --locked -- -D warnings
 	cargo clippy --quiet --all-targets --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
-	$(CARGO_DENY) --log-level error check licenses bans sources
+	cargo-deny --log-level error check licenses bans sources
 
 .PHONY: test-rust
 test-rust:
@@ -60,12 +80,12 @@ test-program: $(BOOTSTRAP)
 	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
 
 .PHONY: test-browser
-test-browser: .tools/sam/installed $(AXE) chromium
-	@echo "== cargo lambda watch with real clients, and with Chromium"
+test-browser: .tools/sam/installed $(AXE) browsers
+	@echo "== make run and cargo lambda watch with real clients, and with browsers"
 	cargo test --locked --test local --test browser -- --ignored
 
 .PHONY: test-deploy
-test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed chromium
+test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed browsers
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest -rs tests/deploy
 	$(PYTHON) tests/deploy/mutations.py "AuthType is an intrinsic function"
@@ -93,7 +113,7 @@ bench-profile: ## Say which functions the instructions of a visit are spent in
 	$(BENCH) --profile
 
 .PHONY: screenshots
-screenshots: .tools/sam/installed chromium ## Take the README's pictures of the page anew
+screenshots: .tools/sam/installed browsers ## Take the README's pictures of the page anew
 	SCREENSHOTS=docs cargo test --locked --test browser -- --ignored screenshots
 
 .PHONY: load
@@ -104,13 +124,13 @@ load: $(BOOTSTRAP) ## Make a million visits one after another, and a million six
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
+fuzz: .tools/sam/installed ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
 	mkdir -p fuzz/corpus/event
-	$(CARGO_FUZZ) run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
+	cargo-fuzz run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -dict=fuzz/event.dict
 
 .PHONY: mutations
-mutations: .tools/sam/installed .tools/stand-in/installed chromium ## Break the template in 14 ways; the deployment tests must notice each
+mutations: .tools/sam/installed .tools/stand-in/installed browsers ## Break the template in 14 ways; the deployment tests must notice each
 	$(PYTHON) tests/deploy/mutations.py
 
 .PHONY: dashboard
@@ -122,21 +142,40 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 
-.PHONY: chromium
-chromium:
-	@for program in chromium chromedriver curl wget; do \
-	  command -v $$program >/dev/null && continue; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "== Installing Chromium, its driver, curl and wget with apt"; \
-	    apt-get update -qq; \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver curl wget >/dev/null; \
-	    break; \
-	  fi; \
-	  echo "The browser tests need $$program: on Debian, install the packages chromium, chromium-driver, curl and wget." >&2; \
-	  exit 1; \
-	done
+# Three engines, each with its driver, and the clients of tests/local.rs. What a machine cannot have is
+# named here, and the tests of the other engines still run.
+BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth curl wget
+BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run curl wget
 
-.tools/%/installed: tests/deploy/requirements/%.txt
+.PHONY: browsers
+browsers:
+	@missing() { for program in $(BROWSER_PROGRAMS); do command -v $$program >/dev/null || echo $$program; done; }; \
+	if [ -n "$$(missing)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "== Installing browsers, their drivers, curl and wget with apt"; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES) >/dev/null; \
+	fi; \
+	for program in $$(missing); do \
+	  echo "Not installed: $$program. (Debian's packages for the browser tests: $(BROWSER_PACKAGES))" >&2; \
+	done
+	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
+
+# Debian has Firefox without its driver.
+$(GECKODRIVER):
+	@echo "== Installing geckodriver from crates.io, which takes a minute or two"
+	cargo install --quiet --locked --debug --root .tools/geckodriver-$(GECKODRIVER_VERSION) geckodriver@$(GECKODRIVER_VERSION)
+
+# pip writes the folder's path into the first line of each script. This finds Python beside the script
+# instead, so that a clone can be moved and copied.
+define SCRIPT_HEAD
+#!/bin/sh
+'''exec' "$$(dirname "$$(realpath "$$0")")/python" "$$0" "$$@"
+' '''
+endef
+export SCRIPT_HEAD
+
+# All of a list in tests/deploy/requirements, or the lines of it that start with a word.
+define install
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "The tools need Python 3.11 or later; python3 is $$(python3 --version)." >&2; exit 1; }
 	@if ! python3 -c 'import ensurepip' 2>/dev/null; then \
@@ -147,11 +186,20 @@ chromium:
 	    echo "Python lacks its venv module: on Debian, install the package python3-venv." >&2; exit 1; \
 	  fi; \
 	fi
-	@echo "== Installing the $* tools from PyPI into .tools/$*"
-	rm -rf .tools/$*
-	python3 -m venv .tools/$*
-	.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@echo "== Installing $* from PyPI into .tools/$*"
+	@rm -rf .tools/$*
+	@python3 -m venv .tools/$*
+	@grep '^$(1)' $< | .tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --requirement /dev/stdin
+	@perl -0777 -i -pe 's/\A#!\N*python\N*/$$ENV{SCRIPT_HEAD}/' $$(grep -lI '^#!.*python' .tools/$*/bin/*)
 	@touch $@
+endef
+
+# The one tool that `make run` needs, a twentieth of what deploying needs.
+.tools/cargo-lambda/installed: .tools/%/installed: tests/deploy/requirements/sam.txt
+	$(call install,cargo-lambda==)
+
+.tools/%/installed: tests/deploy/requirements/%.txt
+	$(call install)
 
 # The one file that the browser tests inject; --no-deps leaves Playwright out.
 $(AXE): .tools/sam/installed
@@ -159,12 +207,3 @@ $(AXE): .tools/sam/installed
 	rm -rf .tools/axe-$(AXE_VERSION)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe-$(AXE_VERSION) axe-playwright-python==$(AXE_VERSION)
 	@touch $@
-
-$(CARGO_FUZZ):
-	@echo "== Installing cargo-fuzz from crates.io"
-	cargo install --quiet --locked --root .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz@$(CARGO_FUZZ_VERSION)
-
-# Unoptimised, because it builds in a third of the time and runs for a second.
-$(CARGO_DENY):
-	@echo "== Installing cargo-deny from crates.io, which takes two minutes"
-	cargo install --quiet --locked --debug --root .tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)

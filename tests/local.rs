@@ -1,13 +1,14 @@
-//! The page on the developer's own machine: `cargo lambda watch` and `cargo lambda invoke`, and real
-//! clients with real cookie jars.
+//! The page on the developer's own machine: `make run`, `cargo lambda invoke`, and real clients with
+//! real cookie jars.
 
 mod server_process;
 mod watch;
 
 use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
+    env, fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    path::PathBuf,
+    process::{Command, Output},
     sync::LazyLock,
 };
 
@@ -88,6 +89,99 @@ fn cargo_lambda_invoke_answers_an_event_with_the_page() {
     let answer: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(answer["statusCode"], 200);
     assert_eq!(shown(answer["body"].as_str().unwrap()), 1);
+}
+
+/// cargo-lambda would add headers of its own, which let any site read the answer.
+#[tokio::test]
+#[ignore = "needs cargo-lambda: make test runs it"]
+async fn no_header_is_added_that_the_deployed_page_does_not_have() {
+    let answer = client_with_a_cookie_jar()
+        .get(WATCH.url("robots.txt"))
+        .header("origin", "https://example.com")
+        .send()
+        .await
+        .unwrap();
+    let added: Vec<_> = answer
+        .headers()
+        .keys()
+        .filter(|name| name.as_str().starts_with("access-control-"))
+        .collect();
+    assert!(added.is_empty(), "{added:?}");
+}
+
+#[test]
+#[ignore = "needs make: make test runs it"]
+fn make_run_says_that_another_program_has_the_port() {
+    // A browser tries both for localhost.
+    for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let Ok(other) = TcpListener::bind::<(IpAddr, _)>((address, 0)) else {
+            continue; // a machine without IPv6
+        };
+        let port = other.local_addr().unwrap().port();
+        assert_eq!(
+            refusal_of_make_run(&port.to_string()),
+            format!(
+                "Another program listens on port {port}: end it, or use another port, as in \
+                 `make run PORT=9100`."
+            )
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs make: make test runs it"]
+fn make_run_says_which_ports_there_are() {
+    for port in ["", "0", "65536", "09000", "http", "-1", "9000 9100"] {
+        assert_eq!(
+            refusal_of_make_run(port),
+            format!("PORT is a number from 1 to 65535, not \"{port}\".")
+        );
+    }
+}
+
+/// All that `make run` prints, apart from make's own line, when it fails.
+#[track_caller]
+fn refusal_of_make_run(port: &str) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new("make")
+        .args(["run", &format!("PORT={port}")])
+        .output()
+        .unwrap();
+    assert!(!status.success(), "{port}: {status}");
+    assert_eq!(String::from_utf8_lossy(&stdout), "", "{port}");
+    let stderr = String::from_utf8_lossy(&stderr);
+    let said: Vec<_> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("make"))
+        .collect();
+    said.join("\n")
+}
+
+#[test]
+#[ignore = "needs the installed tools: make test runs it"]
+fn no_tool_depends_on_the_folder_that_it_was_installed_in() {
+    let here = env::current_dir().unwrap().join(".tools/");
+    let scripts: Vec<_> = fs::read_dir(&here)
+        .unwrap()
+        .filter_map(|tool| fs::read_dir(tool.unwrap().path().join("bin")).ok())
+        .flatten()
+        .map(|script| script.unwrap().path())
+        .filter_map(|path| Some((fs::read(&path).ok()?, path)))
+        .filter(|(content, _)| content.starts_with(b"#!"))
+        .collect();
+    assert!(!scripts.is_empty());
+    for (content, path) in scripts {
+        let first_line = String::from_utf8_lossy(&content);
+        let first_line = first_line.lines().next().unwrap();
+        assert!(
+            !first_line.contains(here.to_str().unwrap()),
+            "{}: {first_line}",
+            path.display()
+        );
+    }
 }
 
 #[tokio::test]
@@ -176,16 +270,15 @@ fn python() -> PathBuf {
 
 /// A new, empty file for cookies.
 fn jar(client: &str) -> String {
-    let jar = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{client}-cookies.txt"));
-    std::fs::write(&jar, "").unwrap();
-    jar.into_os_string().into_string().unwrap()
+    let jar = format!("target/{client}-cookies.txt");
+    fs::write(&jar, "").unwrap();
+    jar
 }
 
 /// What a program prints that succeeds.
 #[track_caller]
 fn run(command: &mut Command) -> String {
     let output = command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
     assert!(

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::Read,
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -27,16 +27,14 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, and keeps what it prints in a file of that name
-    /// under `target/tmp`.
+    /// Starts a command in the project's folder, where Cargo runs tests, and keeps what it prints in
+    /// a file of that name under `target`.
     pub(crate) fn start(name: &str, command: &[&str]) -> Self {
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{}-{name}.log", env!("CARGO_CRATE_NAME")));
+        let log = PathBuf::from(format!("target/{}-{name}.log", env!("CARGO_CRATE_NAME")));
         let output = File::create(&log).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", UNTIL_END_OF_INPUT, "sh"])
             .args(command)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(output.try_clone().unwrap())

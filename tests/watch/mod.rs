@@ -1,4 +1,4 @@
-//! `cargo lambda watch`, which serves the page as `make run` does.
+//! `make run`, which serves the page with `cargo lambda watch`.
 
 use std::{
     io::{self, Read, Write},
@@ -12,7 +12,7 @@ use crate::server_process::ServerProcess;
 /// Long enough to build the function from nothing on a small machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A running `cargo lambda watch`.
+/// A running `make run`.
 #[derive(Debug)]
 pub(crate) struct Watch {
     address: SocketAddr,
@@ -30,14 +30,11 @@ impl Watch {
         let mut process = ServerProcess::start(
             "watch",
             &[
-                env!("CARGO"),
-                "lambda",
-                "watch",
-                "--ignore-changes",
-                "--invoke-address",
-                &address.ip().to_string(),
-                "--invoke-port",
-                &address.port().to_string(),
+                "make",
+                "run",
+                &format!("PORT={}", address.port()),
+                // A file that a test writes must not restart the function.
+                "WATCH_OPTIONS=--ignore-changes",
             ],
         );
         let deadline = Instant::now() + PATIENCE;
