@@ -34,6 +34,7 @@ export PORT ?= 9000
 run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100: there)
 	@echo "== Building the function"
 	cargo build --locked
+	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # the settings that the function refuses
 	@echo "== The page is at http://localhost:$$PORT (Ctrl+C ends it)."
 	@echo "   Edit a file, and reload. If the page keeps loading, look here: this is where a change that does not compile is reported."
 	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS)

@@ -23,10 +23,7 @@ impl Watch {
     /// Starts it on a free port of the loopback interface, and waits until the function answers,
     /// which is built before if it is not.
     pub(crate) fn start() -> Self {
-        // Free at this moment. cargo-lambda does not choose a port by itself.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut process = ServerProcess::start(
             "watch",
             &[
@@ -63,6 +60,14 @@ impl Watch {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
+}
+
+/// A port of the loopback interface that is free at this moment; cargo-lambda does not choose one.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port()
 }
 
 /// Whether the answer to a request starts so. The standard library suffices, and works where no
