@@ -18,7 +18,7 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
     let page = Page {
         received,
         count: received.next(),
-        set_cookie,
+        set_cookie: set_cookie.rsplit_once(' ').unwrap_or((set_cookie, "")),
         lifetime,
     };
     page.render().expect("writing to a String does not fail")
@@ -31,7 +31,11 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
     reason = "writing to a String does not fail"
 )]
 pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
-    let title = status.canonical_reason().unwrap_or("Error");
+    let title = match status {
+        StatusCode::NOT_FOUND => "Page not found",
+        StatusCode::SERVICE_UNAVAILABLE => "Not a visit yet",
+        _ => "Nothing happened",
+    };
     Notice { title, text, home }
         .render()
         .expect("writing to a String does not fail")
@@ -42,8 +46,20 @@ pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
 struct Page<'a> {
     received: Received,
     count: VisitCount,
-    set_cookie: &'a str,
+    /// Its last attribute apart: `Max-Age` must not break at its hyphen.
+    set_cookie: (&'a str, &'a str),
     lifetime: CookieLifetime,
+}
+
+impl Page<'_> {
+    /// The style's name for a number that needs smaller type to stay on one line of a phone.
+    fn length_class(&self) -> &'static str {
+        match u64::from(self.count) {
+            ..100_000 => "",
+            100_000..10_000_000 => "long",
+            10_000_000.. => "longest",
+        }
+    }
 }
 
 /// Digits have nothing to escape, and the page shows them eight times.

@@ -29,13 +29,13 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_unseen(headers) => {
             notice(
                 StatusCode::FORBIDDEN,
-                "The count cannot be a part of another page.",
+                "This page cannot be loaded as part of another page.",
                 "./",
             )
         }
         (Route::Page, &Method::GET | &Method::HEAD) if caller == Caller::Unlisted => notice(
             StatusCode::FORBIDDEN,
-            "The owner of this page has not allowed that site to show the count.",
+            "The owner of this counter has not allowed that site to show the count.",
             "./",
         ),
         (Route::Page, &Method::GET) => visit(request, caller, settings, https),
@@ -47,20 +47,26 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         }
         (Route::Reset, &Method::POST) if fetch_metadata::is_from_elsewhere(headers) => notice(
             StatusCode::FORBIDDEN,
-            "The count is reset by the button on the page, not by another site.",
+            "Another site tried to reset your count. Only the button on the page can do that.",
             "./",
         ),
         (Route::Reset, &Method::POST) => {
             log::reset();
             reset(https)
         }
-        (Route::Reset, _) => method_not_allowed("POST"),
+        (Route::Reset, _) => method_not_allowed(
+            "POST",
+            "This address is for a button. To start again at 1, press “Reset to 1” on the page.",
+        ),
         (Route::StageWithoutSlash(stage), &Method::GET | &Method::HEAD) => redirect(
             StatusCode::PERMANENT_REDIRECT,
             HeaderValue::try_from(format!("{stage}/"))
                 .unwrap_or_else(|_| HeaderValue::from_static("./")),
         ),
-        (Route::Page | Route::StageWithoutSlash(_), _) => method_not_allowed("GET, HEAD"),
+        (Route::Page | Route::StageWithoutSlash(_), _) => method_not_allowed(
+            "GET, HEAD",
+            "The page can be opened, but nothing can be sent to it.",
+        ),
         (Route::Unknown { depth }, _) => notice(
             StatusCode::NOT_FOUND,
             "There is nothing at this address.",
@@ -147,7 +153,7 @@ fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool)
 fn prefetch() -> Response<Body> {
     notice(
         StatusCode::SERVICE_UNAVAILABLE,
-        "A visit counts when somebody opens the page, not when a browser loads it ahead.",
+        "A visit counts when somebody opens the page, not when a browser loads it ahead of time.",
         "./",
     )
 }
@@ -177,8 +183,7 @@ fn redirect(status: StatusCode, location: HeaderValue) -> Response<Body> {
     response
 }
 
-fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    let text = "This address does not answer that method.";
+fn method_not_allowed(allow: &'static str, text: &str) -> Response<Body> {
     let mut response = notice(StatusCode::METHOD_NOT_ALLOWED, text, "./");
     response
         .headers_mut()

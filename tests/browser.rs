@@ -157,7 +157,7 @@ async fn each_story_is_told_when_it_is_true() {
         ),
         (
             Page::ReplacedCookie,
-            "Your browser brought a count that is not a number, so it was replaced with 1.",
+            "Your browser brought a count that this page cannot use, so it starts again at 1.",
             true,
         ),
     ] {
@@ -179,7 +179,7 @@ async fn a_replaced_cookie_counts_from_then_on() {
     Page::ReplacedCookie.open(&browser).await;
     assert_eq!(
         browser.text("#sent").await,
-        "a count cookie that is not a number"
+        "a count cookie that this page cannot use"
     );
     assert_eq!(browser.stored_count().await, Some(1));
     browser.refresh().await.unwrap();
@@ -219,7 +219,7 @@ async fn another_site_cannot_reset_the_count() {
         .await
         .unwrap();
     browser.click("button").await;
-    assert_eq!(browser.text("h1").await, "Forbidden");
+    assert_eq!(browser.text("h1").await, "Nothing happened");
     assert_eq!(browser.stored_count().await, Some(1));
     browser.click(VISIT_AGAIN).await;
     assert_eq!(browser.count().await, 2);
@@ -239,7 +239,7 @@ async fn with_cookies_blocked_the_page_stays_at_1_and_says_why() {
         assert_eq!(browser.count().await, 1);
         assert_eq!(
             browser.text("#story + p").await,
-            "A count that stays at 1 means that the browser refuses cookies."
+            "Visit again, and it becomes 2. If it stays at 1, your browser refuses cookies."
         );
     }
     browser.close().await;
@@ -429,6 +429,64 @@ async fn assert_fits(browser: &Chromium, page: &str) {
     }
 }
 
+/// Where the page shows the number, and what is beside it: the rectangle of each digit, whether they
+/// stand on one line, and the rectangles of the visible texts that touch theirs.
+const DIGITS: &str = "
+    const rectangles = node => {
+        const range = document.createRange();
+        return Array.from(node.data, (_, at) => {
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            return range.getBoundingClientRect();
+        });
+    };
+    const number = document.querySelector('h1 b').firstChild;
+    const digits = rectangles(number);
+    const touches = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const box = number.parentElement.getBoundingClientRect();
+    const others = [...document.querySelectorAll('h1 small, main p, a, button, h2')];
+    return {
+        lines: new Set(digits.map(({ top, bottom }) => `${top} ${bottom}`)).size,
+        inOrder: digits.every((digit, at) => at == 0 || digits[at - 1].left < digit.left),
+        left: Math.min(...digits.map(({ left }) => left)) >= 0,
+        right: Math.max(...digits.map(({ right }) => right)) <= document.documentElement.clientWidth,
+        touched: others.filter(it => touches(box, it.getBoundingClientRect())).map(it => it.outerHTML),
+        height: digits[0].height,
+    }";
+
+#[tokio::test]
+#[ignore = "needs cargo-lambda and Chromium: make test runs it"]
+async fn the_number_stands_on_one_line_beside_nothing_else() {
+    let browser = Chromium::open().await;
+    for count in [1, 9, 10, 99, 100, 999, 1_234, 99_999, 1_234_567, u64::MAX] {
+        browser
+            .store_count(&WATCH.url(""), &(count - 1).to_string())
+            .await;
+        browser.goto(WATCH.url("")).await.unwrap();
+        assert_eq!(browser.count().await, count);
+        for width in [320, 375, 414, 600, 768, 896, 1024, 1280, 1440, 1920, 2560] {
+            browser.resize(width, 800).await;
+            let mut found = browser.run(DIGITS).await;
+            let height = found["height"].take().as_f64().unwrap();
+            assert_eq!(
+                found,
+                json!({
+                    "lines": 1, "inOrder": true, "left": true, "right": true, "touched": [],
+                    "height": null,
+                }),
+                "{count} at {width} pixels"
+            );
+            // In large type, on a phone too; beyond seven digits at least in that of a heading.
+            let least = if count < 10_000_000 { 64.0 } else { 24.0 };
+            assert!(
+                height >= least,
+                "{count} at {width} pixels: {height} pixels high"
+            );
+        }
+    }
+    browser.close().await;
+}
+
 #[tokio::test]
 #[ignore = "needs cargo-lambda and Chromium: make test runs it"]
 async fn a_template_opened_as_a_file_looks_like_a_page() {
@@ -469,7 +527,7 @@ async fn a_template_opened_as_a_file_looks_like_a_page() {
 async fn the_keyboard_reaches_both_buttons_with_a_visible_focus() {
     let browser = Chromium::open().await;
     Page::ReturnVisit("7").open(&browser).await;
-    for label in ["Visit again", "Reset"] {
+    for label in ["Visit again", "Reset to 1"] {
         press(&browser, Key::Tab).await;
         let focus = browser
             .run(

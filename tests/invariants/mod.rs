@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
 }
 
 /// No answer is longer; the front doors' own limit is a hundred times that.
-const MAX_BODY_BYTES: usize = 8 * 1024;
+const MAX_BODY_BYTES: usize = 10 * 1024;
 
 const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
