@@ -89,7 +89,6 @@ test-browser: .tools/sam/installed $(AXE) browsers
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed browsers
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest -rs tests/deploy
-	$(PYTHON) tests/deploy/mutations.py "AuthType is an intrinsic function"
 
 .PHONY: test-cost
 test-cost:
@@ -130,13 +129,9 @@ fuzz: .tools/sam/installed ## Fuzz the way from raw event to raw answer for FUZZ
 	cargo-fuzz run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -dict=fuzz/event.dict
 
-.PHONY: mutations
-mutations: .tools/sam/installed .tools/stand-in/installed browsers ## Break the template in 14 ways; the deployment tests must notice each
-	$(PYTHON) tests/deploy/mutations.py
-
 .PHONY: dashboard
-dashboard: .tools/sam/installed ## Draw docs/dashboard.svg anew from template.yaml
-	$(PYTHON) tests/deploy/draw_dashboard.py
+dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg anew from template.yaml
+	$(PYTHON) tests/deploy/template.py | .tools/dashboard/bin/python tests/deploy/draw_dashboard.py docs/dashboard.svg
 
 # As `sam build` makes it.
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)

@@ -38,9 +38,15 @@ class Cloud:
         self._root, self._sam, self._build_directory = root, sam, build_directory
         self._environment = environment | {"AWS_ENDPOINT_URL": self.endpoint, "AWS_CA_BUNDLE": str(certificate)}
 
-    def sam(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def sam(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self._sam, *arguments], cwd=self._root, env=self._environment, capture_output=True, text=True, check=False
+            [self._sam, *arguments],
+            cwd=cwd or self._root,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def deploy(self, stack: str, **parameters: str | int) -> subprocess.CompletedProcess[str]:
@@ -80,10 +86,10 @@ class Cloud:
         """The template as CloudFormation runs it, transformed."""
         return self.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
 
-    def visit(self, url: str, count: str | None = None) -> Answer:
+    def visit(self, url: str, count: str | None = None, headers: dict[str, str] | None = None) -> Answer:
         """A request to the URL as it was deployed; only the address behind its host name is another."""
         parts = urlsplit(url)
-        headers = {"Host": parts.netloc} | ({"Cookie": f"count={count}"} if count else {})
+        cookie = {"Cookie": f"count={count}"} if count else {}
         pool = urllib3.HTTPSConnectionPool(
             "127.0.0.1",
             self.port,
@@ -91,7 +97,7 @@ class Cloud:
             server_hostname=parts.netloc,
             assert_hostname=parts.netloc,
         )
-        answer = pool.request("GET", parts.path or "/", headers=headers, redirect=False, retries=False)
+        answer = pool.request("GET", parts.path or "/", headers={"Host": parts.netloc} | cookie | (headers or {}), redirect=False, retries=False)
         fields = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, fields, answer.data.decode())
 

@@ -27,19 +27,7 @@ ROOT = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
 STAND_IN_PYTHON = TOOLS.parents[1] / "stand-in" / "bin" / "python"
 STACK = "page-visits"  # as samconfig.toml names it; test_static holds the two together
-STACK_FIXTURES = {"stack", "highest", "lowest"}
 START_SECONDS = 30
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--template", type=Path, help="try this template instead of the project's (mutations.py does)")
-    parser.addoption("--only-stack", choices=sorted(STACK_FIXTURES), help="leave out the tests of the other stacks")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if only := config.getoption("--only-stack"):
-        others = STACK_FIXTURES - {only}
-        items[:] = [item for item in items if not others & set(item.fixturenames)]
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +41,8 @@ def native_architecture() -> str:
 
 
 @pytest.fixture(scope="session")
-def template_path(request: pytest.FixtureRequest) -> Path:
-    return (request.config.getoption("--template") or ROOT / "template.yaml").absolute()
-
-
-@pytest.fixture(scope="session")
-def template(template_path: Path) -> Template:
-    return Template(template_path)
+def template() -> Template:
+    return Template(ROOT / "template.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -80,17 +63,13 @@ def tool_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def build_directory(
-    tmp_path_factory: pytest.TempPathFactory,
-    tool_environment: dict[str, str],
-    template_path: Path,
-    native_architecture: str,
+    tmp_path_factory: pytest.TempPathFactory, tool_environment: dict[str, str], native_architecture: str
 ) -> Path:
     """`sam build` of the project, outside .aws-sam, where the owner's own build may lie."""
     directory = tmp_path_factory.mktemp("sam") / "build"
-    elsewhere = [] if template_path.parent == ROOT else ["--template", template_path, "--base-dir", ROOT]
     architecture = ["--parameter-overrides", f"Architecture={native_architecture}"]
     built = subprocess.run(
-        [TOOLS / "sam", "build", "--build-dir", directory, *elsewhere, *architecture],
+        [TOOLS / "sam", "build", "--build-dir", directory, *architecture],
         cwd=ROOT,
         env=tool_environment,
         capture_output=True,

@@ -1,45 +1,47 @@
-"""What a CloudWatch dashboard's body must be: its published structure, and what a schema cannot say."""
+"""What CloudWatch would refuse in a dashboard's body, or draw as an empty graph."""
 
-import json
 import re
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-import jsonschema
-
-SCHEMA = json.loads(Path(__file__).with_name("dashboard_schema.json").read_text())
+# The properties that this dashboard uses, of "Dashboard body structure and syntax" in CloudWatch's API
+# reference; the first of each set is required.
+PROPERTIES = {
+    "metric": ("region", "title", "metrics", "view", "stacked", "stat", "period", "yAxis"),
+    "alarm": ("alarms", "title"),
+    "text": ("markdown",),
+}
+STATISTIC = re.compile(r"SampleCount|Average|Sum|Minimum|Maximum|p\d{1,2}")
 COLUMNS = 24
 
 
 def faults(body: dict[str, Any]) -> list[str]:
-    validator = jsonschema.Draft202012Validator(SCHEMA)
-    structure = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
-    return structure or [*misplaced(body["widgets"]), *undefined(body["widgets"])]
+    return [f"{title(widget)}: {fault}" for widget in body["widgets"] for fault in faults_of(widget)] + [
+        f"{title(a)}: overlaps {title(b)}" for a, b in combinations(body["widgets"], 2) if overlap(a, b)
+    ]
 
 
-def misplaced(widgets: list[dict[str, Any]]) -> list[str]:
-    wide = [f"{title(w)} ends beyond column {COLUMNS}" for w in widgets if w["x"] + w["width"] > COLUMNS]
-    return wide + [f"{title(a)} overlaps {title(b)}" for a, b in combinations(widgets, 2) if overlap(a, b)]
+def faults_of(widget: dict[str, Any]) -> list[str]:
+    known, properties = PROPERTIES[widget["type"]], widget["properties"]
+    renderings = [entry[-1] for entry in properties.get("metrics", []) if isinstance(entry[-1], dict)]
+    statistics = [stat for part in (properties, *renderings) if (stat := part.get("stat"))]
+    ids = [rendering["id"] for rendering in renderings if "id" in rendering]
+    used = set().union(*(identifiers(rendering.get("expression", "")) for rendering in renderings))
+    return [
+        *(f"lacks {known[0]}" for _ in {known[0]} - set(properties)),
+        *(f"{name} is unknown" for name in sorted(set(properties) - set(known))),
+        *(f"{stat} is not a statistic" for stat in statistics if not STATISTIC.fullmatch(stat)),
+        *(f"the id {name} is given twice" for name in sorted(set(ids)) if ids.count(name) > 1),
+        *(f"metric math uses {name}, which no metric has as its id" for name in sorted(used - set(ids))),
+        *(["ends beyond the last column"] if widget["x"] + widget["width"] > COLUMNS else []),
+    ]
 
 
 def overlap(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    apart_across = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
-    apart_down = a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
-    return not (apart_across or apart_down)
-
-
-def undefined(widgets: list[dict[str, Any]]) -> list[str]:
-    """Ids that metric math uses and no metric of its widget has, and ids given twice."""
-    found = []
-    for widget in widgets:
-        renderings = [entry[-1] for entry in widget["properties"].get("metrics", []) if isinstance(entry[-1], dict)]
-        ids = [rendering["id"] for rendering in renderings if "id" in rendering]
-        found += [f"{title(widget)}: the id {name} is given twice" for name in set(ids) if ids.count(name) > 1]
-        for rendering in renderings:
-            unknown = identifiers(rendering.get("expression", "")) - set(ids)
-            found += [f"{title(widget)}: {rendering['expression']} uses {name}, which is no id" for name in unknown]
-    return found
+    return all(
+        a[start] < b[start] + b[size] and b[start] < a[start] + a[size]
+        for start, size in (("x", "width"), ("y", "height"))
+    )
 
 
 def identifiers(expression: str) -> set[str]:

@@ -2,7 +2,8 @@
 
 ministack refuses an alarm over metric math; here it stores such an alarm as it stores any
 other, and describes it as it was declared (it is never evaluated). And it leaves out a
-function's ReservedConcurrentExecutions, which it would honour; here they are set.
+function's ReservedConcurrentExecutions, which it would honour; here they are set, or refused
+where the account has too few left, as Lambda does.
 Run with the interpreter that ministack is installed for (requirements/stand-in.txt).
 """
 
@@ -38,20 +39,33 @@ function_handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 plain_create, plain_update = function_handlers["create"], function_handlers["update"]
 
 
-def reserve(function: str, properties: dict) -> None:
+ACCOUNT_LIMIT, UNRESERVED = 1100, 100
+
+
+def concurrency(properties: dict, function: str | None = None) -> int | None:
     reserved = properties.get("ReservedConcurrentExecutions")
-    lambda_svc._functions[function]["concurrency"] = None if reserved is None else int(reserved)
+    if reserved is None:
+        return None
+    others = sum(record.get("concurrency") or 0 for name, record in lambda_svc._functions.items() if name != function)
+    if int(reserved) > max(0, ACCOUNT_LIMIT - UNRESERVED - others):
+        raise ValueError(
+            "Specified ReservedConcurrentExecutions for function decreases account's "
+            f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED}]."
+        )
+    return int(reserved)
 
 
 def create(logical_id: str, properties: dict, stack: str) -> tuple:
+    reserved = concurrency(properties)
     created = plain_create(logical_id, properties, stack)
-    reserve(created[0], properties)
+    lambda_svc._functions[created[0]]["concurrency"] = reserved
     return created
 
 
 def update(physical_id: str, old: dict, new: dict, stack: str, logical_id: str | None = None) -> tuple:
+    reserved = concurrency(new, physical_id)
     updated = plain_update(physical_id, old, new, stack, logical_id)
-    reserve(updated[0], new)
+    lambda_svc._functions[updated[0]]["concurrency"] = reserved
     return updated
 
 

@@ -12,7 +12,6 @@ SAMPLE_NAMES = {
     "AWS::Region": "eu-central-1",
     "AWS::StackName": "page-visits",
     "VisitCounter": "page-visits-VisitCounter-EXAMPLE",
-    "GigabyteSecondPrice": "0.0000133334",
 }
 
 
@@ -34,12 +33,17 @@ class Template:
     def dashboard(self) -> dict[str, Any]:
         """The dashboard's body, with sample names where AWS fills in its own."""
         (properties,) = self.resources_of("AWS::CloudWatch::Dashboard").values()
-        text = properties["DashboardBody"]["Fn::Sub"][0]
-        return json.loads(re.sub(r"\$\{([^}]+)}", lambda match: sample_name(match[1]), text))
+        text, own = properties["DashboardBody"]["Fn::Sub"]
+        names = SAMPLE_NAMES | {
+            name: value["Fn::If"][1] if isinstance(value, dict) else value for name, value in own.items()
+        }
+        return json.loads(re.sub(r"\$\{([^}]+)}", lambda match: names.get(match[1]) or alarm_arn(match[1]), text))
 
 
-def sample_name(reference: str) -> str:
-    if reference.endswith(".Arn"):
-        alarm = f"page-visits-{reference.removesuffix('.Arn')}-EXAMPLE"
-        return f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{alarm}"
-    return SAMPLE_NAMES[reference]
+def alarm_arn(reference: str) -> str:
+    name = f"page-visits-{reference.removesuffix('.Arn')}-EXAMPLE"
+    return f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{name}"
+
+
+if __name__ == "__main__":  # for `make dashboard`
+    print(json.dumps(Template(Path(__file__).parents[2] / "template.yaml").dashboard))
