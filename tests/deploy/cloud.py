@@ -1,10 +1,12 @@
-"""The account that the tests deploy to: the SAM CLI and boto3, both pointed at the stand-in."""
+"""The account that the tests deploy to: the SAM CLI and boto3, both pointed at the stand-in.
+
+The SAM CLI has the rights that docs/deployer-policy.json gives, boto3 those of the account's owner.
+"""
 
 import functools
 import json
 import subprocess
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +26,14 @@ class Answer:
     @property
     def count(self) -> str | None:
         """The count that this answer stores in the browser."""
-        cookie = SimpleCookie(self.headers.get("set-cookie", ""))
-        return cookie["count"].value if "count" in cookie else None
+        return stored_count(self.headers["set-cookie"]) if "set-cookie" in self.headers else None
+
+
+def stored_count(set_cookie: str) -> str:
+    """Not read by http.cookies, which does not know Partitioned before Python 3.14."""
+    name, _, value = set_cookie.partition(";")[0].partition("=")
+    assert name == "count", set_cookie
+    return value
 
 
 class Cloud:
@@ -37,6 +45,14 @@ class Cloud:
         self.endpoint = f"https://127.0.0.1:{port}"
         self._root, self._sam, self._build_directory = root, sam, build_directory
         self._environment = environment | {"AWS_ENDPOINT_URL": self.endpoint, "AWS_CA_BUNDLE": str(certificate)}
+
+    def become(self, user: str, policy: str) -> None:
+        """Runs the SAM CLI as a new user with this policy from now on."""
+        iam = self.client("iam")
+        iam.create_user(UserName=user)
+        iam.put_user_policy(UserName=user, PolicyName=user, PolicyDocument=policy)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        self._environment |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def sam(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -69,8 +85,8 @@ class Cloud:
             region_name=REGION,
             endpoint_url=self.endpoint,
             verify=str(self.certificate),
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
         )
 
     def outputs(self, stack: str) -> dict[str, str]:

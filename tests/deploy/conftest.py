@@ -55,8 +55,8 @@ def tool_environment() -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
     }
 
@@ -101,6 +101,8 @@ def cloud(
     port = free_port()
     environment = os.environ | {
         "BIND_HOST": "127.0.0.1",
+        # Requests are checked against the policies of whoever signed them.
+        "AUTH": "true",
         "GATEWAY_PORT": str(port),
         "STATE_DIR": str(directory / "state"),
         "MINISTACK_REGION": REGION,
@@ -122,7 +124,9 @@ def cloud(
         )
     try:
         wait_for(port, server, log)
-        yield Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, port, certificate)
+        cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, port, certificate)
+        cloud.become("deployer", (ROOT / "docs" / "deployer-policy.json").read_text())
+        yield cloud
     finally:
         # With the functions that it runs, and at once: it would wait for idle connections to close.
         os.killpg(server.pid, signal.SIGKILL)

@@ -13,6 +13,13 @@ from typing import Any, Self
 import samcli.local
 
 START_SECONDS = 10
+ENVIRONMENT = {
+    # What Lambda sets for the template's LoggingConfig.
+    "AWS_LAMBDA_LOG_FORMAT": "JSON",
+    "AWS_LAMBDA_LOG_LEVEL": "INFO",
+    # The site of the events whose names begin with `embedded`.
+    "COUNT_EMBED_ORIGINS": "https://blog.example.com",
+}
 
 
 class Emulator:
@@ -36,8 +43,7 @@ class Emulator:
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [program, *addresses, self._bootstrap, "bootstrap"],
-                # What Lambda sets for the template's LoggingConfig.
-                env=os.environ | {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"},
+                env=os.environ | ENVIRONMENT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -425,7 +425,9 @@ def test_parameters_of_samconfig_arrive_as_they_are_written(
     )
     deleted = cloud.sam("delete", "--no-prompts", cwd=project)
     assert deleted.returncode == 0, deleted.stdout + deleted.stderr
-    assert f"{STACK}-written" not in cloud.inventory()["stacks"]
+    left = cloud.inventory()
+    assert f"{STACK}-written" not in left["stacks"]
+    assert "bucket objects" not in left  # nor what was uploaded before the last time
 
 
 def test_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(
