@@ -113,7 +113,13 @@ class Cloud:
             server_hostname=parts.netloc,
             assert_hostname=parts.netloc,
         )
-        answer = pool.request("GET", parts.path or "/", headers={"Host": parts.netloc} | cookie | (headers or {}), redirect=False, retries=False)
+        answer = pool.request(
+            "GET",
+            parts.path or "/",
+            headers={"Host": parts.netloc} | cookie | (headers or {}),
+            redirect=False,
+            retries=False,
+        )
         fields = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, fields, answer.data.decode())
 

@@ -57,6 +57,14 @@ def lowest(cloud: Cloud, native_architecture: str) -> str:
 
 
 @pytest.fixture
+def project(root: Path, tmp_path: Path) -> Path:
+    """An owner's folder, as far as `sam deploy` reads it; nothing is built in it."""
+    for name in ("samconfig.toml", "template.yaml"):
+        shutil.copy(root / name, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def browser(cloud: Cloud, tmp_path: Path) -> Iterator[webdriver.Chrome]:
     """Headless Chromium that finds AWS's host names at the stand-in."""
     options = webdriver.ChromeOptions()
@@ -366,14 +374,6 @@ def test_listed_site_is_shown_the_count_and_another_is_not(cloud: Cloud, highest
     refused = cloud.visit(url, "7", cross_site_fetch("https://example.net"))
     assert (refused.status, refused.count) == (403, None)
     assert "access-control-allow-origin" not in refused.headers
-
-
-@pytest.fixture
-def project(root: Path, tmp_path: Path) -> Path:
-    """An owner's folder, as far as `sam deploy` reads it; nothing is built in it."""
-    for name in ("samconfig.toml", "template.yaml"):
-        shutil.copy(root / name, tmp_path)
-    return tmp_path
 
 
 def test_deployment_without_a_build_is_refused_and_the_page_counts_on(cloud: Cloud, stack: str, project: Path) -> None:
