@@ -1,119 +1,127 @@
-//! A Lambda Runtime API on loopback, and the function's program behind it.
+//! A Lambda Runtime API on loopback, and a function's program behind it: for the tests of the built
+//! program, and for `benches/process.rs`.
 //!
-//! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) for
-//! tests that need what `lambda-simulator` does not offer: event bodies that are no JSON, and a
-//! million events without keeping any.
+//! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), with
+//! event bodies that are not JSON, and with the faults that a network or AWS may have.
 
 #![allow(
     dead_code,
-    reason = "each test that includes this module uses a part of it"
+    reason = "each program that includes this module uses a part of it"
 )]
 
 use std::{
     collections::HashMap,
     env,
-    io::{BufRead, BufReader},
+    ffi::OsStr,
+    fs,
+    io::{self, BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    panic,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+        mpsc as blocking,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{Path as UrlPath, State},
-    http::StatusCode,
-    response::IntoResponse,
+    body::{Body, Bytes},
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use flate2::read::GzDecoder;
+use futures_util::stream;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, mpsc, oneshot},
+    runtime::{self, Runtime},
+    sync::{Notify, mpsc},
+    time::timeout,
 };
 
-/// What became of an event.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    /// The function answered, with this JSON.
-    Answer(Value),
-    /// The function reported an invocation error, with this JSON.
-    Error(Value),
-}
+/// Longer than any visit takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Outcome {
-    /// The answer.
-    #[track_caller]
-    pub(crate) fn answer(self) -> Value {
-        match self {
-            Self::Answer(answer) => answer,
-            Self::Error(error) => panic!("an invocation error: {error}"),
-        }
-    }
+/// The body of an answer, or the invocation error that was reported in its place.
+type Outcome<T> = Result<T, T>;
 
-    /// The invocation error.
-    #[track_caller]
-    pub(crate) fn error(self) -> Value {
-        match self {
-            Self::Error(error) => error,
-            Self::Answer(answer) => panic!("no invocation error but an answer: {answer}"),
-        }
-    }
+/// What is wrong with the delivery of an event, or with the receipt of its answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fault {
+    /// The event arrives an hour after its deadline.
+    Late,
+    /// 10 KB of headers stand before the event.
+    LongHeaders,
+    /// The connection closes in the middle of the event.
+    HalfAnEvent,
+    /// A status of 500 in place of the event.
+    NoEvent,
+    /// The connection closes when the answer begins.
+    HalfAnAnswer,
+    /// A status of 500 for the answer.
+    AnswerRefused,
 }
 
 struct Invocation {
     event: Bytes,
-    deadline: SystemTime,
-    outcome: oneshot::Sender<Outcome>,
+    fault: Option<Fault>,
+    outcome: blocking::Sender<Outcome<Bytes>>,
 }
 
 struct Shared {
     next: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    under_way: Mutex<HashMap<u64, oneshot::Sender<Outcome>>>,
-    last_id: Mutex<u64>,
+    under_way: Mutex<HashMap<String, Invocation>>,
+    last_id: AtomicU32,
     polled: Notify,
-    init_error: Mutex<Option<Value>>,
+    sleeper: OnceLock<u32>,
 }
 
-/// The Runtime API. It runs on the tokio runtime that started it.
+/// The Runtime API. It works in a thread of its own, until it is dropped.
 pub(crate) struct RuntimeApi {
     address: SocketAddr,
     events: mpsc::UnboundedSender<Invocation>,
     shared: Arc<Shared>,
+    runtime: Runtime,
 }
 
 impl RuntimeApi {
     /// Listens on a free port of the loopback interface.
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (events, next) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            next: tokio::sync::Mutex::new(next),
+            next: next.into(),
             under_way: Mutex::default(),
-            last_id: Mutex::default(),
+            last_id: AtomicU32::default(),
             polled: Notify::new(),
-            init_error: Mutex::default(),
+            sleeper: OnceLock::new(),
         });
-        let routes = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next_event))
-            .route(
-                "/2018-06-01/runtime/invocation/{id}/response",
-                post(answered),
-            )
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
-            .route("/2018-06-01/runtime/init/error", post(init_failed))
-            // Lambda takes answers of up to 6 MB.
-            .layer(axum::extract::DefaultBodyLimit::max(6 * 1024 * 1024))
-            .with_state(Arc::clone(&shared));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let routes = Router::new()
+            .route("/invocation/next", get(next_event))
+            .route("/invocation/{id}/{outcome}", post(finish));
+        let routes = Router::new()
+            .nest("/2018-06-01/runtime", routes)
+            .with_state(Arc::clone(&shared));
+        runtime.spawn(async { axum::serve(listener, routes).await });
         Self {
             address,
             events,
             shared,
+            runtime,
         }
     }
 
@@ -123,119 +131,125 @@ impl RuntimeApi {
     }
 
     /// Has the function answer an event, which need not be JSON.
-    pub(crate) async fn invoke(&self, event: impl Into<Bytes>) -> Outcome {
-        self.invoke_with_deadline(event, SystemTime::now() + Duration::from_secs(3))
-            .await
+    pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
+        self.invoke_with(None, event)
     }
 
-    /// The same with a deadline of its own.
-    pub(crate) async fn invoke_with_deadline(
+    /// The same with a fault after which there still is an answer.
+    pub(crate) fn invoke_with(
         &self,
+        fault: impl Into<Option<Fault>>,
         event: impl Into<Bytes>,
-        deadline: SystemTime,
-    ) -> Outcome {
-        let (outcome, answered) = oneshot::channel();
+    ) -> Outcome<Value> {
+        let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
+        self.deliver(fault, event)
+            .recv_timeout(PATIENCE)
+            .expect("the function answers")
+            .map(json)
+            .map_err(json)
+    }
+
+    /// Has the function get an event when it next asks for one, without waiting for what it makes of it.
+    pub(crate) fn deliver(
+        &self,
+        fault: impl Into<Option<Fault>>,
+        event: impl Into<Bytes>,
+    ) -> blocking::Receiver<Outcome<Bytes>> {
+        let (outcome, finished) = blocking::channel();
         let invocation = Invocation {
             event: event.into(),
-            deadline,
+            fault: fault.into(),
             outcome,
         };
-        assert!(
-            self.events.send(invocation).is_ok(),
-            "the Runtime API has stopped"
-        );
-        tokio::time::timeout(Duration::from_secs(30), answered)
-            .await
-            .expect("the function answers within 30 s")
-            .expect("the Runtime API keeps the invocation until it is answered")
+        assert!(self.events.send(invocation).is_ok(), "the API is running");
+        finished
     }
 
-    /// Waits until the function asks for its next event.
-    pub(crate) async fn polled(&self) {
-        self.shared.polled.notified().await;
+    /// Waits until the function asks for an event, as Python does under valgrind after some while.
+    pub(crate) fn wait_for_poll(&self) {
+        let polled = async { timeout(18 * PATIENCE, self.shared.polled.notified()).await };
+        self.runtime.block_on(polled).expect("the function asks");
+    }
+
+    /// From now on answers the function only while it sleeps. One that is still on its way to sleep
+    /// may find the answer before it goes there, now so and now so: the count of its instructions
+    /// would vary.
+    pub(crate) fn wait_for_sleep_of(&self, function: &Function) {
+        self.shared.sleeper.set(function.id()).unwrap();
     }
 }
 
-async fn next_event(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
-    let Invocation {
-        event,
-        deadline,
-        outcome,
-    } = shared
-        .next
-        .lock()
-        .await
-        .recv()
-        .await
-        .expect("the Runtime API is running");
-    let id = {
-        let mut last_id = shared.last_id.lock().unwrap();
-        *last_id += 1;
-        *last_id
+    let Some(invocation) = shared.next.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
     };
-    shared.under_way.lock().unwrap().insert(id, outcome);
-    let deadline = deadline
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_millis();
-    let headers = [
-        ("content-type", "application/json".to_owned()),
-        (
-            "lambda-runtime-aws-request-id",
-            format!("8476a536-e9f4-11e8-9739-{id:012x}"),
-        ),
-        ("lambda-runtime-deadline-ms", deadline.to_string()),
-        (
-            "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:eu-central-1:123456789012:function:counter".to_owned(),
-        ),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-66f0c2a1-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0".to_owned(),
-        ),
-    ];
-    (headers, event)
+    let (event, fault) = (invocation.event.clone(), invocation.fault);
+    let id = shared.last_id.fetch_add(1, Ordering::Relaxed);
+    let id = format!("8476a536-e9f4-11e8-9739-{id:012x}");
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value: String| headers.insert(name, HeaderValue::try_from(value).unwrap());
+    set("lambda-runtime-aws-request-id", id.clone());
+    let deadline = match fault {
+        Some(Fault::Late) => SystemTime::now() - Duration::from_secs(60 * 60),
+        _ => SystemTime::now() + Duration::from_secs(3),
+    };
+    let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    set(
+        "lambda-runtime-deadline-ms",
+        deadline.as_millis().to_string(),
+    );
+    let arn = "arn:aws:lambda:eu-central-1:123456789012:function:counter";
+    set("lambda-runtime-invoked-function-arn", arn.to_owned());
+    let trace = "Root=1-66f0c2a1-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
+    set("lambda-runtime-trace-id", trace.to_owned());
+    set("content-type", "application/json".to_owned());
+    if fault == Some(Fault::LongHeaders) {
+        set("x-padding", "x".repeat(10 * 1024));
+    }
+    shared.under_way.lock().unwrap().insert(id, invocation);
+    if let Some(sleeper) = shared.sleeper.get() {
+        wait_for_sleep(*sleeper);
+    }
+    match fault {
+        Some(Fault::NoEvent) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Fault::HalfAnEvent) => {
+            headers.insert("content-length", event.len().into());
+            let half = Ok(event.slice(..event.len() / 2));
+            let body = stream::iter([half, Err(io::Error::from(io::ErrorKind::BrokenPipe))]);
+            (headers, Body::from_stream(body)).into_response()
+        }
+        _ => (headers, event).into_response(),
+    }
 }
 
-async fn answered(
+async fn finish(
     State(shared): State<Arc<Shared>>,
-    UrlPath(id): UrlPath<String>,
-    body: Bytes,
+    Path((id, outcome)): Path<(String, String)>,
+    request: Request,
 ) -> StatusCode {
-    finish(
-        &shared,
-        &id,
-        Outcome::Answer(serde_json::from_slice(&body).unwrap()),
-    )
-}
-
-async fn failed(
-    State(shared): State<Arc<Shared>>,
-    UrlPath(id): UrlPath<String>,
-    body: Bytes,
-) -> StatusCode {
-    finish(
-        &shared,
-        &id,
-        Outcome::Error(serde_json::from_slice(&body).unwrap()),
-    )
-}
-
-async fn init_failed(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
-    *shared.init_error.lock().unwrap() = Some(serde_json::from_slice(&body).unwrap());
-    StatusCode::ACCEPTED
-}
-
-fn finish(shared: &Shared, id: &str, outcome: Outcome) -> StatusCode {
-    let (_, id) = id.rsplit_once('-').unwrap();
-    let id = u64::from_str_radix(id, 16).unwrap();
-    let waiting = shared.under_way.lock().unwrap().remove(&id);
-    waiting
-        .expect("one outcome for each event")
-        .send(outcome)
-        .ok();
-    StatusCode::ACCEPTED
+    let invocation = shared.under_way.lock().unwrap().remove(&id);
+    let invocation = invocation.expect("one outcome for each event");
+    if invocation.fault == Some(Fault::HalfAnAnswer) {
+        // Ends the task of this connection, and so the connection; as a panic would, with less noise.
+        panic::resume_unwind(Box::new(Fault::HalfAnAnswer));
+    }
+    // Lambda takes answers of up to 6 MB.
+    let body = axum::body::to_bytes(request.into_body(), 6 * 1024 * 1024).await;
+    let body = body.unwrap();
+    let outcome = match &*outcome {
+        "response" => Ok(body),
+        _ => Err(body),
+    };
+    // Nobody waits for some.
+    invocation.outcome.send(outcome).ok();
+    if let Some(sleeper) = shared.sleeper.get() {
+        wait_for_sleep(*sleeper);
+    }
+    match invocation.fault {
+        Some(Fault::AnswerRefused) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::ACCEPTED,
+    }
 }
 
 /// The counter's program: the one that is to be deployed, where `BOOTSTRAP` names it.
@@ -246,7 +260,18 @@ pub(crate) fn counter() -> PathBuf {
     )
 }
 
-/// The function's program, started as Lambda starts it.
+/// The page or other text that an answer of payload 2.0 holds.
+pub(crate) fn body(answer: &Value) -> String {
+    let body = answer["body"].as_str().unwrap();
+    if answer["isBase64Encoded"] == false {
+        return body.to_owned();
+    }
+    assert_eq!(answer["headers"]["content-encoding"], "gzip");
+    let compressed = BASE64_STANDARD.decode(body).unwrap();
+    io::read_to_string(GzDecoder::new(&*compressed)).unwrap()
+}
+
+/// A function's program, started as Lambda starts it.
 pub(crate) struct Function {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -256,27 +281,33 @@ pub(crate) struct Function {
 impl Function {
     /// Starts the counter with nothing in its environment but what Lambda sets, and `variables`.
     pub(crate) fn start(api: SocketAddr, variables: &[(&str, &str)]) -> Self {
-        let api = api.to_string();
-        let mut all = vec![("AWS_LAMBDA_RUNTIME_API", api.as_str())];
-        all.extend(variables);
-        Self::start_program(&counter(), &all)
+        let mut all = vec![("AWS_LAMBDA_RUNTIME_API", api.to_string())];
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        Self::spawn(&mut Command::new(counter()), all)
     }
 
-    /// Starts any program; `variables` say where the Runtime API is.
-    pub(crate) fn start_program(program: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(program)
+    /// Starts any command; `variables` say where the Runtime API is.
+    pub(crate) fn spawn(
+        command: &mut Command,
+        variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    ) -> Self {
+        let mut child = command
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", "counter")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .envs(variables.iter().copied())
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let lines = Arc::new(Mutex::new(Vec::new()));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let lines = Arc::default();
         let readers = vec![
             collect(BufReader::new(child.stdout.take().unwrap()), &lines),
             collect(BufReader::new(child.stderr.take().unwrap()), &lines),
@@ -288,26 +319,49 @@ impl Function {
         }
     }
 
-    /// The lines that it has logged so far.
-    pub(crate) fn log(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
-    }
-
-    /// Waits for the first line that `wanted` accepts; the program writes it before it answers, but
-    /// through a pipe.
+    /// Waits for the first line in the log that `wanted` accepts: the program writes it before it
+    /// answers, but through a pipe.
     pub(crate) fn wait_for_line(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(line) = self.log().into_iter().find(|line| wanted(line)) {
-                return line;
+            let lines = self.lines.lock().unwrap();
+            if let Some(line) = lines.iter().find(|line| wanted(line)) {
+                return line.clone();
             }
-            assert!(
-                Instant::now() < deadline,
-                "no such line in the log: {:#?}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "no such line: {lines:#?}");
+            drop(lines);
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until it ends by itself, and gives its status and its whole log.
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the program is still running");
+            thread::sleep(Duration::from_millis(5));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        (status, lines)
+    }
+
+    /// Ends it, as a terminal would and so that valgrind writes what it has counted, and gives its
+    /// whole log.
+    pub(crate) fn end(self) -> Vec<String> {
+        let kill = Command::new("kill").arg(self.id().to_string()).status();
+        assert!(kill.unwrap().success());
+        self.ended().1
+    }
+
+    /// Waits until it does nothing but wait.
+    pub(crate) fn wait_for_sleep(&self) {
+        wait_for_sleep(self.id());
     }
 
     /// Its process id.
@@ -315,39 +369,12 @@ impl Function {
         self.child.id()
     }
 
-    /// Waits until it ends by itself, and gives its status and its whole log.
-    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "the program is still running: {:#?}",
-                self.log()
-            );
-            thread::sleep(Duration::from_millis(5));
-        };
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        (status, self.log())
-    }
-
-    /// Whether it is still running.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Resident memory, in KiB.
-    pub(crate) fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+    /// An amount of memory, in KiB: `VmRSS`, what is resident, or `VmHWM`, the most that has been.
+    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|rest| rest.strip_prefix(':')?.strip_suffix("kB"));
+        kib.unwrap().trim().parse().unwrap()
     }
 }
 
@@ -358,15 +385,21 @@ impl Drop for Function {
     }
 }
 
+/// Waits until a process sleeps: its first thread, that is.
+fn wait_for_sleep(process: u32) {
+    let path = format!("/proc/{process}/stat");
+    // pid (name) state …
+    while !fs::read_to_string(&path).unwrap().contains(") S ") {
+        thread::yield_now();
+    }
+}
+
 fn collect(pipe: impl BufRead + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for line in pipe.split(b'\n') {
-            let Ok(line) = line else { return };
-            lines
-                .lock()
-                .unwrap()
-                .push(String::from_utf8_lossy(&line).into_owned());
+            let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
+            lines.lock().unwrap().push(line);
         }
     })
 }
