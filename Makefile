@@ -16,8 +16,10 @@ PYTHON := .tools/sam/bin/python
 # The program as it is deployed, for the tests that are about it.
 BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 # Builds what it compares, and compares it.
-BENCH := cargo run --quiet --locked --manifest-path benches/Cargo.toml --target-dir target/bench --package process --
+BENCH := cargo test --quiet --locked --bench process --
 # Their versions are in their paths, so that a new one is installed where an old one was.
+CARGO_MUTANTS_VERSION := 27.1.0
+CARGO_MUTANTS := .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
 AXE_VERSION := 0.1.8
 AXE := .tools/axe-$(AXE_VERSION)/axe_playwright_python/axe.min.js
 GECKODRIVER_VERSION := 0.37.1
@@ -62,10 +64,9 @@ test: check test-rust test-program test-browser test-deploy test-cost ## Run eve
 check: .tools/sam/installed
 	@echo "== Format, lints, documentation, licences"
 	cargo fmt --check
-	cargo fmt --check --all --manifest-path benches/Cargo.toml
+	cargo fmt --check --all --manifest-path benches/contenders/Cargo.toml
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets --locked -- -D warnings
-	cargo clippy --quiet --all-targets --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
 	cargo-deny --log-level error check licenses bans sources
 
@@ -91,26 +92,25 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/insta
 	$(PYTHON) -m pytest -rs tests/deploy
 
 .PHONY: test-cost
-test-cost:
+test-cost: benches/contenders/Cargo.lock
 	@echo "== What a visit costs, against benches/baseline.json"
-	$(BENCH) --check
+	$(BENCH)
 
 .PHONY: bench
-bench: .tools/sam/installed ## Measure the function beside the alternatives
-	$(BENCH)
-	cargo bench --locked --bench functions
-
-.PHONY: bench-record
-bench-record: .tools/sam/installed ## The same, and keep the figures in benches/results.json
-	$(BENCH) --record
+bench: benches/contenders/Cargo.lock ## Measure the function beside the alternatives
+	cargo bench --locked
 
 .PHONY: bench-accept
-bench-accept: ## Make today's exact figures the baseline of the tests
+bench-accept: benches/contenders/Cargo.lock ## Make today's exact figures the baseline of the tests
 	$(BENCH) --accept
 
 .PHONY: bench-profile
 bench-profile: ## Say which functions the instructions of a visit are spent in
 	$(BENCH) --profile
+
+# What is compared or fuzzed has the function's own versions, and what Cargo adds to them.
+benches/contenders/Cargo.lock fuzz/Cargo.lock: Cargo.lock
+	cp $< $@
 
 .PHONY: screenshots
 screenshots: .tools/sam/installed browsers ## Take the README's pictures of the page anew
@@ -124,10 +124,14 @@ load: $(BOOTSTRAP) ## Make a million visits one after another, and a million six
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
-fuzz: .tools/sam/installed ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
+fuzz: .tools/sam/installed fuzz/Cargo.lock ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
 	mkdir -p fuzz/corpus/event
 	cargo-fuzz run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
-	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -dict=fuzz/event.dict
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384
+
+.PHONY: mutants
+mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows; the tests must notice each
+	nice $(CARGO_MUTANTS) mutants
 
 .PHONY: dashboard
 dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg anew from template.yaml
@@ -203,3 +207,7 @@ $(AXE): .tools/sam/installed
 	rm -rf .tools/axe-$(AXE_VERSION)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe-$(AXE_VERSION) axe-playwright-python==$(AXE_VERSION)
 	@touch $@
+
+$(CARGO_MUTANTS):
+	@echo "== Installing cargo-mutants from crates.io"
+	cargo install --quiet --locked --root .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION) cargo-mutants@$(CARGO_MUTANTS_VERSION)

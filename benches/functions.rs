@@ -2,7 +2,7 @@
 //!
 //! The cost of reading grows with the length of the header, in proportion to it and in no other way: the
 //! last column, bytes a second, levels off where the header is long. What a whole visit costs with the
-//! platform around it is measured by `benches/process`.
+//! platform around it is measured by `benches/process.rs`.
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use lambda_http::{

@@ -4,7 +4,6 @@ AWS starts it with `python -m awslambdaric app.handler`.
 """
 
 import logging
-import os
 from pathlib import Path
 
 import django
@@ -23,7 +22,7 @@ settings.configure(
     TEMPLATES=[
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "DIRS": [Path(os.environ["BENCH_PAGE"]).parent],
+            "DIRS": [Path(__file__).parent],
         }
     ],
 )
@@ -41,11 +40,8 @@ def visit(request):
         previous = 0
     count = previous + 1
     log.info("visit %d", count)
-    response = render(
-        request,
-        Path(os.environ["BENCH_PAGE"]).name,
-        {"previous": previous, "count": count, "next": count + 1},
-    )
+    numbers = {"previous": previous, "count": count, "next": count + 1}
+    response = render(request, "page.html", numbers)
     response.set_cookie(
         "count", str(count), max_age=MAX_AGE, secure=True, httponly=True, samesite="Lax"
     )

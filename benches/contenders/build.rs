@@ -1,5 +1,5 @@
-//! Puts the page to serve where the program includes it: the one that the function itself served, which
-//! `process` names in `BENCH_PAGE`, or none, for the program to be compiled by itself.
+//! Puts the page to serve where a program includes it: the one that the function itself served, which the
+//! benchmark names in `BENCH_PAGE`, or none, for the program to be compiled by itself.
 
 use std::{env, fs, path::Path};
 
