@@ -58,7 +58,7 @@ port:
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install SAM, cargo-lambda and its linker into .tools/sam/bin
 
 .PHONY: test
-test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
+test: check test-rust test-program test-browser starter test-deploy test-cost ## Run every test
 
 .PHONY: check
 check: .tools/sam/installed
@@ -85,6 +85,11 @@ test-program: $(BOOTSTRAP)
 test-browser: .tools/sam/installed $(AXE) browsers
 	@echo "== make run and cargo lambda watch with real clients, and with browsers"
 	cargo test --locked --test local --test browser -- --ignored
+
+.PHONY: starter
+starter: .tools/sam/installed ## Try what README.md says under "Start your own function from this"
+	@echo "== The function that README.md leaves of this one"
+	tests/starter.sh
 
 .PHONY: test-deploy
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed browsers
