@@ -36,7 +36,7 @@ def test_cfn_lint_finds_nothing(run: Callable[..., str]) -> None:
     assert run(TOOLS / "cfn-lint", "template.yaml") == ""
 
 
-def test_checkov_finds_nothing_that_is_suppressed_beside_its_reason(run: Callable[..., str]) -> None:
+def test_checkov_finds_nothing_that_is_not_suppressed_beside_its_reason(run: Callable[..., str]) -> None:
     assert run(CHECKOV, "--config-file", CHECKOV_SETTINGS) == ""
     suppressed = re.findall(r"^  - (CKV\w+)(.*)$", CHECKOV_SETTINGS.read_text(), re.MULTILINE)
     assert suppressed
