@@ -2,8 +2,8 @@
 //!
 //! A gzip member ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)) may join compressed blocks with
 //! stored ones ([RFC 1951, section 3.2.4](https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4)). So the
-//! compressed start of the page comes from `build.rs`, the visit's own part follows as it is, and no
-//! compressor is in the program.
+//! long unchanging pieces of the page come compressed from `build.rs`, the visit's own parts stand
+//! between them as they are, and no compressor is in the program.
 
 use lambda_http::{
     Request, RequestExt,
@@ -11,47 +11,49 @@ use lambda_http::{
     request::RequestContext,
 };
 
-/// `page.html` up to the end of its style, as DEFLATE blocks that end at a byte.
-const HEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page_head.deflate"));
+/// A piece of `page.html` between two of its control tags.
+struct Piece {
+    text: &'static str,
+    /// The text as DEFLATE blocks that end at a byte, none of them the last of its stream.
+    deflate: &'static [u8],
+}
 
-/// How many bytes of the page [`HEAD`] decompresses to.
-const HEAD_LENGTH: usize = include_bytes!(concat!(env!("OUT_DIR"), "/page_head.html")).len();
-
-/// The CRC-32 of those bytes.
-const HEAD_CRC32: u32 = u32::from_le_bytes(*include_bytes!(concat!(
-    env!("OUT_DIR"),
-    "/page_head.crc32"
-)));
+include!(concat!(env!("OUT_DIR"), "/page_pieces.rs"));
 
 /// DEFLATE, no options, no time, no particular compression, an unknown system
 /// ([RFC 1952, section 2.3](https://www.rfc-editor.org/rfc/rfc1952#section-2.3)).
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// A stored block, the last of its stream.
-const LAST_STORED_BLOCK: u8 = 1;
-
-/// Compresses a page of the template `page.html`.
-///
-/// # Panics
-///
-/// If what follows the page's unchanging start is longer than a stored block, 65,535 bytes.
+/// Compresses a page of the template `page.html`, whatever pieces of it the page has.
 pub(crate) fn gzip(page: &str) -> Vec<u8> {
-    let (_, rest) = page.as_bytes().split_at(HEAD_LENGTH);
-    let rest_length = u16::try_from(rest.len()).expect("a visit's own part is a few kilobytes");
-    let mut crc32 = crc32fast::Hasher::new_with_initial_len(HEAD_CRC32, HEAD_LENGTH as u64);
-    crc32.update(rest);
-    let length = u32::try_from(page.len()).expect("a page is a few kilobytes");
-
-    let mut gzip = Vec::with_capacity(GZIP_HEADER.len() + HEAD.len() + 5 + rest.len() + 8);
+    let mut gzip = Vec::with_capacity(page.len());
     gzip.extend_from_slice(&GZIP_HEADER);
-    gzip.extend_from_slice(HEAD);
-    gzip.push(LAST_STORED_BLOCK);
-    gzip.extend_from_slice(&rest_length.to_le_bytes());
-    gzip.extend_from_slice(&(!rest_length).to_le_bytes());
-    gzip.extend_from_slice(rest);
-    gzip.extend_from_slice(&crc32.finalize().to_le_bytes());
+    let mut rest = page;
+    for piece in PIECES {
+        // Its first bytes find it faster than all of it would, and mislead at worst past one piece.
+        let start = &piece.text[..PIECE_START_LENGTH];
+        if let Some(at) = rest.find(start)
+            && let Some(after) = rest[at..].strip_prefix(piece.text)
+        {
+            store(&mut gzip, &rest[..at], false);
+            gzip.extend_from_slice(piece.deflate);
+            rest = after;
+        }
+    }
+    store(&mut gzip, rest, true);
+    let length = u32::try_from(page.len()).expect("a page is a few kilobytes");
+    gzip.extend_from_slice(&crc32fast::hash(page.as_bytes()).to_le_bytes());
     gzip.extend_from_slice(&length.to_le_bytes());
     gzip
+}
+
+/// Adds a text as a block that is stored as it is.
+fn store(gzip: &mut Vec<u8>, text: &str, is_last: bool) {
+    let length = u16::try_from(text.len()).expect("a visit's own part is a few kilobytes");
+    gzip.push(is_last.into());
+    gzip.extend_from_slice(&length.to_le_bytes());
+    gzip.extend_from_slice(&(!length).to_le_bytes());
+    gzip.extend_from_slice(text.as_bytes());
 }
 
 /// Whether the client and the front door take a compressed page.
@@ -110,9 +112,14 @@ mod tests {
 
     use flate2::read::GzDecoder;
     use lambda_http::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::{CookieLifetime, count_cookie::Received, page};
+    use crate::{
+        CookieLifetime,
+        count_cookie::{self, Jar, Received},
+        page,
+    };
 
     fn accepts(lines: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();
@@ -173,20 +180,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn decompresses_to_the_same_page() {
-        for received in [
-            Received::Nothing,
-            Received::Malformed,
-            Received::Count(2.into()),
-            Received::Count(u64::MAX.into()),
-        ] {
-            let page = page::visit(received, "count=1", CookieLifetime::default());
+    fn received() -> impl Strategy<Value = Received> {
+        prop_oneof![
+            Just(Received::Nothing),
+            Just(Received::Malformed),
+            Just(Received::Count(u64::MAX.into())),
+            (0..1_000_u64).prop_map(|count| Received::Count(count.into())),
+            any::<u64>().prop_map(|count| Received::Count(count.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decompresses_to_the_same_page_from_less_than_half_of_its_bytes(
+            received in received(),
+            days in 0..=CookieLifetime::MAX_DAYS,
+            secure: bool,
+        ) {
+            let lifetime = CookieLifetime::from_days(days).unwrap();
+            let set_cookie = count_cookie::set(received.next(), lifetime, Jar::OwnSite { secure });
+            let page = page::visit(received, set_cookie.to_str().unwrap(), lifetime);
+            let gzip = gzip(&page);
             let mut decompressed = String::new();
-            GzDecoder::new(&gzip(&page)[..])
-                .read_to_string(&mut decompressed)
-                .unwrap();
-            assert_eq!(decompressed, page);
+            GzDecoder::new(&gzip[..]).read_to_string(&mut decompressed).unwrap();
+            prop_assert_eq!(&decompressed, &page);
+            prop_assert!(gzip.len() <= 4_500 && 2 * gzip.len() < page.len());
+        }
+    }
+
+    #[test]
+    fn each_piece_is_found_in_a_page() {
+        let page = page::visit(Received::Nothing, "", CookieLifetime::default());
+        assert!(PIECES.len() > 1);
+        for piece in PIECES {
+            assert!(page.contains(piece.text), "{}", piece.text);
         }
     }
 }
