@@ -25,15 +25,6 @@ use page_visit_counter::{CookieLifetime, Event, Settings, count_cookie::Received
 use serde::Deserialize;
 use serde_json::{Deserializer, Value};
 
-/// What an event came to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Outcome {
-    /// It is not an event of a front door: an invocation error.
-    NoEvent,
-    /// It was answered with this status.
-    Answered(u16),
-}
-
 /// No answer is longer; the front doors' own limit is a hundred times that.
 const MAX_BODY_BYTES: usize = 10 * 1024;
 
@@ -50,7 +41,7 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
 /// # Panics
 ///
 /// If the answer breaks a promise, or there is none.
-pub(crate) fn check(event: &[u8]) -> Outcome {
+pub(crate) fn check(event: &[u8]) {
     let payload = match parse(event) {
         Ok(payload) => payload,
         Err(error) => {
@@ -61,14 +52,11 @@ pub(crate) fn check(event: &[u8]) -> Outcome {
                     || message.contains("but the data doesn't match any of those services' events"),
                 "an error that says what was expected: {message}"
             );
-            return Outcome::NoEvent;
+            return;
         }
     };
     let is_head = method(&payload) == "HEAD";
-    let answer = Answer::to(payload, Settings::default());
-    let status = answer.status;
-    answer.check(is_head);
-    Outcome::Answered(status)
+    Answer::to(payload, Settings::default()).check(is_head);
 }
 
 /// As `lambda_runtime` does, which leaves what follows the first JSON value unread.
