@@ -213,7 +213,9 @@ fn curl_keeps_the_count_over_twenty_visits() {
             // Without the user's own settings.
             .args(["--disable", "--silent", "--show-error", "--fail"])
             .args(["--noproxy", "*", "--cookie", &jar, "--cookie-jar", &jar])
+            .args(["--compressed", "--write-out", "%header{content-encoding}"])
             .arg(WATCH.url("")));
+        assert!(page.ends_with("</html>gzip"), "{page}");
         assert_eq!(shown(&page), count);
     }
 }
