@@ -7,7 +7,10 @@ SHELL := bash
 # The tests measure, and share two processors at best.
 .NOTPARALLEL:
 
-export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(PATH)
+# A version in a path has a new one installed where an old one was.
+CARGO_ABOUT_VERSION := 0.9.3
+CARGO_ABOUT := .tools/cargo-about-$(CARGO_ABOUT_VERSION)/bin/cargo-about
+export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(CURDIR)/$(dir $(CARGO_ABOUT)):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
 export AXE_CORE = $(CURDIR)/$(AXE)
@@ -17,7 +20,6 @@ PYTHON := .tools/sam/bin/python
 BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 # Builds what it compares, and compares it.
 BENCH := cargo test --quiet --locked --bench process --
-# Their versions are in their paths, so that a new one is installed where an old one was.
 CARGO_MUTANTS_VERSION := 27.1.0
 CARGO_MUTANTS := .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
 AXE_VERSION := 0.1.8
@@ -92,7 +94,7 @@ starter: .tools/sam/installed ## Try what README.md says under "Start your own f
 	tests/starter.sh
 
 .PHONY: test-deploy
-test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed browsers
+test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT) browsers
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest -rs tests/deploy
 
@@ -142,10 +144,18 @@ mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows; t
 dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg anew from template.yaml
 	$(PYTHON) tests/deploy/template.py | .tools/dashboard/bin/python tests/deploy/draw_dashboard.py docs/dashboard.svg
 
+# The bootstrap holds the names of the libraries' files, in a folder that every machine has elsewhere.
+$(BOOTSTRAP) test-deploy: export RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+
 # As `sam build` makes it.
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
+
+.PHONY: package
+package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deployed without Rust
+	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
+	  $(PYTHON) packaging/package.py $(BOOTSTRAP) dist
 
 # Three engines, each with its driver, and the clients of tests/local.rs. What a machine cannot have is
 # named here, and the tests of the other engines still run.
@@ -164,6 +174,10 @@ browsers:
 	  echo "Not installed: $$program. (Debian's packages for the browser tests: $(BROWSER_PACKAGES))" >&2; \
 	done
 	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
+
+$(CARGO_ABOUT):
+	@echo "== Installing cargo-about from crates.io, which takes a minute or two"
+	cargo install --quiet --locked --debug --root .tools/cargo-about-$(CARGO_ABOUT_VERSION) --features cli cargo-about@$(CARGO_ABOUT_VERSION)
 
 # Debian has Firefox without its driver.
 $(GECKODRIVER):

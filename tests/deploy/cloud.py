@@ -54,11 +54,13 @@ class Cloud:
         key = iam.create_access_key(UserName=user)["AccessKey"]
         self._environment |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
-    def sam(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def sam(
+        self, *arguments: str | Path, cwd: Path | None = None, path: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self._sam, *arguments],
             cwd=cwd or self._root,
-            env=self._environment,
+            env=self._environment | ({"PATH": str(path)} if path else {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

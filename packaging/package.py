@@ -1,0 +1,126 @@
+"""Packs a built function for owners who have no Rust: `python package.py BOOTSTRAP DIRECTORY`.
+
+Everything beside the bootstrap is derived from what the repository has: the template and samconfig.toml
+lose what builds, the README's table is that of the template's parameters, and the licences are those of
+Cargo.lock. The same commit makes the same bytes: `make package` removes the folders from the binary, and
+the files are dated by SOURCE_DATE_EPOCH.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).parents[1]
+ELF_MACHINES = {62: "x86_64", 183: "arm64"}
+TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+
+
+def main(bootstrap: Path, directory: Path) -> None:
+    program = bootstrap.read_bytes()
+    architecture = ELF_MACHINES[int.from_bytes(program[18:20], "little")]
+    package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+    template = packed_template((ROOT / "template.yaml").read_text(), architecture)
+    files = {
+        "LICENSE": (ROOT / "LICENSE").read_bytes(),
+        "README.md": readme(template, package["version"], architecture).encode(),
+        "THIRD-PARTY-LICENSES.txt": third_party_licences(architecture),
+        "function/bootstrap": program,
+        "samconfig.toml": packed_samconfig((ROOT / "samconfig.toml").read_text(), architecture).encode(),
+        "template.yaml": template.encode(),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    archive = directory / f"{package['name']}-{package['version']}-{architecture}.zip"
+    date = time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whose modes follow
+            entry.external_attr = (0o755 if name.endswith("bootstrap") else 0o644) << 16
+            packed.writestr(entry, content)
+    # One list for both architectures, where both have been packed.
+    packages = sorted(directory.glob(f"{package['name']}-{package['version']}-*.zip"))
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in packages]
+    (directory / "SHA256SUMS").write_text("".join(sums))
+    print(f"{archive}: {archive.stat().st_size:,} bytes")
+
+
+def packed_template(template: str, architecture: str) -> str:
+    """The repository's template for a function that is built already, and for one architecture."""
+    return replaced(
+        template,
+        (r"    Metadata:\n      BuildMethod: rust-cargolambda\n", ""),
+        (r"CodeUri: \.\n", "CodeUri: function\n"),
+        (
+            r"(  Architecture:\n    Type: String\n)(    .*\n)+?(?=  \w)",
+            rf"\1    Description: Instruction set of the function in this package.\n    Default: {architecture}\n"
+            rf"    AllowedValues: [{architecture}]\n"
+            rf"    ConstraintDescription: must be {architecture}, or the package for another one\n",
+        ),
+    )
+
+
+def packed_samconfig(samconfig: str, architecture: str) -> str:
+    """The repository's settings of `sam deploy`, for a template without a build."""
+    return replaced(
+        samconfig,
+        (r"`sam build && sam deploy` is", "`sam deploy` is"),
+        (r"Neither command prompts;", "It does not prompt;"),
+        (r"`sam build` and `sam deploy` both read them\n# here;", "`sam deploy` reads them here;\n#"),
+        (r'(?m)^Architecture = "\w+"$', f'Architecture = "{architecture}"'),
+        (r'(# .*\n)*template_file = ".*"\n', 'template_file = "template.yaml"\n'),
+    )
+
+
+def replaced(text: str, *replacements: tuple[str, str]) -> str:
+    """Each pattern has to be there, exactly once: otherwise the file has changed, and this with it."""
+    for pattern, replacement in replacements:
+        text, count = re.subn(pattern, replacement, text)
+        if count != 1:
+            sys.exit(f"found {count} times instead of once: {pattern}")
+    return text
+
+
+def readme(template: str, version: str, architecture: str) -> str:
+    rows = []
+    for name, parameter in yaml_parse(template)["Parameters"].items():
+        default = f"`{parameter['Default']}`" if parameter["Default"] else "empty"
+        rows.append(f"| `{name}` | {default} | {parameter['Description']} |")
+    text = Path(__file__).with_name("README.md").read_text()
+    values = {"VERSION": version, "ARCHITECTURE": architecture, "PARAMETERS": "\n".join(rows)}
+    return re.sub(r"\{\{(\w+)}}", lambda match: values[match[1]], text)
+
+
+def third_party_licences(architecture: str) -> bytes:
+    """What .cargo/deny.toml allows and nothing else, of what is linked into the program."""
+    allowed = tomllib.loads((ROOT / ".cargo" / "deny.toml").read_text())["licenses"]["allow"]
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as configuration:
+        configuration.write(
+            f"accepted = {json.dumps(allowed)}\n"
+            f"targets = {json.dumps([TARGETS[architecture]])}\n"
+            "ignore-build-dependencies = true\n"
+            "ignore-dev-dependencies = true\n"
+            "private = { ignore = true }\n"
+        )
+        configuration.flush()
+        return subprocess.run(
+            ["cargo-about", "generate", "--locked", "--offline", "--fail", "--config", configuration.name]
+            + [Path(__file__).with_name("third-party-licenses.hbs")],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
