@@ -2,7 +2,7 @@
 
 Everything beside the bootstrap is derived from what the repository has: the template and samconfig.toml
 lose what builds, the README's table is that of the template's parameters, and the licences are those of
-Cargo.lock. The same commit makes the same bytes: `make package` removes the folders from the binary, and
+Cargo.lock and of the compiler's own standard library. The same commit makes the same bytes: `make package` removes the folders from the binary, and
 the files are dated by SOURCE_DATE_EPOCH.
 """
 
@@ -30,10 +30,12 @@ def main(bootstrap: Path, directory: Path) -> None:
     architecture = ELF_MACHINES[int.from_bytes(program[18:20], "little")]
     package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
     template = packed_template((ROOT / "template.yaml").read_text(), architecture)
+    licences = third_party_licences(architecture)
     files = {
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
-        "README.md": readme(template, package["version"], architecture).encode(),
-        "THIRD-PARTY-LICENSES.txt": third_party_licences(architecture),
+        "README.md": readme(template, package["version"], architecture, licences).encode(),
+        "RUST-STANDARD-LIBRARY-LICENSES.html": standard_library_licences(),
+        "THIRD-PARTY-LICENSES.txt": licences.encode(),
         "function/bootstrap": program,
         "samconfig.toml": packed_samconfig((ROOT / "samconfig.toml").read_text(), architecture).encode(),
         "template.yaml": template.encode(),
@@ -91,17 +93,30 @@ def replaced(text: str, *replacements: tuple[str, str]) -> str:
     return text
 
 
-def readme(template: str, version: str, architecture: str) -> str:
+def readme(template: str, version: str, architecture: str, licences: str) -> str:
     rows = []
     for name, parameter in yaml_parse(template)["Parameters"].items():
         default = f"`{parameter['Default']}`" if parameter["Default"] else "empty"
         rows.append(f"| `{name}` | {default} | {parameter['Description']} |")
     text = Path(__file__).with_name("README.md").read_text()
-    values = {"VERSION": version, "ARCHITECTURE": architecture, "PARAMETERS": "\n".join(rows)}
+    (snippet,) = re.findall(r"```html\n.+?```", (ROOT / "docs" / "embed.md").read_text(), re.DOTALL)
+    values = {
+        "VERSION": version,
+        "ARCHITECTURE": architecture,
+        "PARAMETERS": "\n".join(rows),
+        "EMBED": snippet,
+        "CRATES": re.findall(r"from (\d+) crates", licences)[0],
+    }
     return re.sub(r"\{\{(\w+)}}", lambda match: values[match[1]], text)
 
 
-def third_party_licences(architecture: str) -> bytes:
+def standard_library_licences() -> bytes:
+    """What every toolchain has, of rustup's profile `minimal` too."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return (Path(sysroot.stdout.strip()) / "share" / "doc" / "rust" / "COPYRIGHT-library.html").read_bytes()
+
+
+def third_party_licences(architecture: str) -> str:
     """What .cargo/deny.toml allows and nothing else, of what is linked into the program."""
     allowed = tomllib.loads((ROOT / ".cargo" / "deny.toml").read_text())["licenses"]["allow"]
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as configuration:
@@ -118,6 +133,7 @@ def third_party_licences(architecture: str) -> bytes:
             + [Path(__file__).with_name("third-party-licenses.hbs")],
             cwd=ROOT,
             stdout=subprocess.PIPE,
+            text=True,
             check=True,
         ).stdout
 

@@ -67,6 +67,7 @@ def test_package_holds_the_function_and_what_deploys_and_explains_it(archive: Pa
     assert packed.namelist() == [
         "LICENSE",
         "README.md",
+        "RUST-STANDARD-LIBRARY-LICENSES.html",
         "THIRD-PARTY-LICENSES.txt",
         "function/bootstrap",
         "samconfig.toml",
@@ -115,8 +116,12 @@ def test_package_names_every_crate_that_is_linked_in(root: Path, unpacked: Path)
     )
     crates = {tuple(line.split()[:2]) for line in tree.stdout.splitlines() if "(/" not in line}
     assert len(crates) > 50
-    named = set(re.findall(r"^  (\S+) (\d\S+)", (unpacked / "THIRD-PARTY-LICENSES.txt").read_text(), re.MULTILINE))
+    licences = (unpacked / "THIRD-PARTY-LICENSES.txt").read_text()
+    named = set(re.findall(r"^  ([a-z]\S*) (\d\S+)", licences, re.MULTILINE))
     assert {(name, version.removeprefix("v")) for name, version in crates} - named == set()
+    assert f"from {len(named)} crates" in licences
+    assert f"{len(named)} libraries" in (unpacked / "README.md").read_text()
+    assert "The Rust Project Developers" in (unpacked / "RUST-STANDARD-LIBRARY-LICENSES.html").read_text()
 
 
 def test_package_deploys_counts_changes_and_goes_without_rust(cloud: Cloud, unpacked: Path, programs: Path) -> None:
