@@ -20,20 +20,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts it on a free port of the loopback interface, and waits until the function answers,
-    /// which is built before if it is not.
-    pub(crate) fn start() -> Self {
+    /// Starts it with these settings, each `NAME=VALUE`, on a free port of the loopback interface, and
+    /// waits until the function answers, which is built before if it is not.
+    pub(crate) fn start(settings: &[&str]) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let mut process = ServerProcess::start(
-            "watch",
-            &[
-                "make",
-                "run",
-                &format!("PORT={}", address.port()),
-                // A file that a test writes must not restart the function.
-                "WATCH_OPTIONS=--ignore-changes",
-            ],
-        );
+        let port = format!("PORT={}", address.port());
+        // A file that a test writes must not restart the function.
+        let mut command = vec!["make", "run", &port, "WATCH_OPTIONS=--ignore-changes"];
+        command.extend(settings);
+        let mut process = ServerProcess::start("watch", &command);
         let deadline = Instant::now() + PATIENCE;
         // No visit, and so not in the function's log.
         while !answers(address, "GET /robots.txt", "HTTP/1.1 404").unwrap_or(false) {
