@@ -128,8 +128,12 @@ benches/contenders/Cargo.lock fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 
 .PHONY: screenshots
-screenshots: .tools/sam/installed browsers ## Take the README's pictures of the page anew
-	SCREENSHOTS=docs cargo test --locked --test browser -- --ignored screenshots
+screenshots: browsers ## Take the README's pictures of the page anew, while `make run` runs in another terminal
+	curl --silent --fail --header 'Cookie: count=11' --header 'X-Forwarded-Proto: https' http://localhost:$$PORT > target/page.html
+	for scheme in 0-dark 1-light; do \
+	  chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,980 --blink-settings=preferredColorScheme=$${scheme%-*} \
+	    --screenshot=docs/twelfth-visit-$${scheme#*-}.png file://$(CURDIR)/target/page.html; \
+	done
 
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
