@@ -42,14 +42,13 @@ impl<'de> Deserialize<'de> for Event {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
 
     #[test]
     fn events_are_read_as_lambda_http_reads_them() {
-        let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-        for file in fs::read_dir(events).unwrap() {
+        for file in fs::read_dir("events").unwrap() {
             let name = file.unwrap().path();
             let event: serde_json::Value =
                 serde_json::from_str(&fs::read_to_string(&name).unwrap()).unwrap();

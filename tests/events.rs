@@ -149,7 +149,7 @@ fn an_event_of_no_front_door_is_an_error_that_names_what_was_expected() {
 }
 
 fn events_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
+    PathBuf::from("events")
 }
 
 fn event(name: &str) -> String {
@@ -315,9 +315,7 @@ impl Answer {
 
 /// As a browser computes it (<https://www.w3.org/TR/CSP3/#match-element-to-source-list>).
 fn style_hash(template: &str) -> String {
-    let template = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src")
-        .join(template);
+    let template = Path::new("src").join(template);
     let html = fs::read_to_string(template).unwrap();
     let (_, rest) = html.split_once("<style>").unwrap();
     let (style, _) = rest.split_once("</style>").unwrap();

@@ -254,10 +254,12 @@ async fn finish(
 
 /// The counter's program: the one that is to be deployed, where `BOOTSTRAP` names it.
 pub(crate) fn counter() -> PathBuf {
-    env::var_os("BOOTSTRAP").map_or_else(
-        || env!("CARGO_BIN_EXE_page-visit-counter").into(),
-        PathBuf::from,
-    )
+    // Not `CARGO_BIN_EXE_…`, which after a copy of the project is the original's.
+    let beside_the_tests = || {
+        let test = env::current_exe().unwrap();
+        test.parent().unwrap().with_file_name("page-visit-counter")
+    };
+    env::var_os("BOOTSTRAP").map_or_else(beside_the_tests, PathBuf::from)
 }
 
 /// The page or other text that an answer of payload 2.0 holds.
