@@ -116,6 +116,14 @@ def test_page_counts_1_2_3_in_a_browser_at_its_deployed_url(
     assert browser.current_url == url
 
 
+def test_compressed_page_is_the_page(cloud: Cloud, stack: str) -> None:
+    url = cloud.outputs(stack)["PageUrl"]
+    plain, compressed = (cloud.visit(url, "7", {"Accept-Encoding": coding}) for coding in ("identity", "gzip"))
+    assert (plain.headers.get("content-encoding"), compressed.headers["content-encoding"]) == (None, "gzip")
+    assert compressed.body == plain.body
+    assert "<title>Page Visit Counter</title>" in plain.body
+
+
 def test_strangers_may_invoke_the_function_through_its_url_and_in_no_other_way(cloud: Cloud, stack: str) -> None:
     function = cloud.outputs(stack)["FunctionName"]
     url = cloud.client("lambda").get_function_url_config(FunctionName=function)
@@ -371,6 +379,8 @@ def test_listed_site_is_shown_the_count_and_another_is_not(cloud: Cloud, highest
         answer = cloud.visit(url, "7", cross_site_fetch(origin))
         assert (answer.status, answer.body, answer.count) == (200, "8\n", "8")
         assert answer.headers["access-control-allow-origin"] == origin
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert "SameSite=None; Partitioned; Secure" in answer.headers["set-cookie"]
     refused = cloud.visit(url, "7", cross_site_fetch("https://example.net"))
     assert (refused.status, refused.count) == (403, None)
     assert "access-control-allow-origin" not in refused.headers

@@ -1,5 +1,7 @@
 """The artifact of `sam build` behind AWS's own Runtime Interface Emulator, on the sample events."""
 
+import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,15 @@ ANSWERS: dict[str, tuple[int, str | None]] = {
 def test_artifact_answers_the_sample_events(emulator: Emulator, root: Path) -> None:
     events = {name: (root / "events" / f"{name}.json").read_bytes() for name in ANSWERS}
     assert {name: summary(emulator.invoke(event)) for name, event in events.items()} == ANSWERS
+
+
+def test_artifact_compresses_the_page_for_those_who_accept_it(emulator: Emulator, root: Path) -> None:
+    event = json.loads((root / "events" / "return_visit.json").read_text())
+    compressed = emulator.invoke(json.dumps(event).encode())
+    assert (compressed["headers"]["content-encoding"], compressed["isBase64Encoded"]) == ("gzip", True)
+    del event["headers"]["accept-encoding"]
+    plain = emulator.invoke(json.dumps(event).encode())
+    assert gzip.decompress(base64.b64decode(compressed["body"])).decode() == plain["body"]
 
 
 def test_artifact_counts_on_through_the_cookie_that_it_set(emulator: Emulator, root: Path) -> None:
