@@ -69,7 +69,7 @@ pub(crate) fn is_accepted(request: &Request) -> bool {
     decodes && accepts_gzip(request.headers())
 }
 
-/// Whether `Accept-Encoding` admits gzip
+/// Whether `Accept-Encoding` accepts gzip
 /// ([RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)). Without the
 /// header the RFC would let a server choose, but whoever does not ask may not be able to decode.
 //

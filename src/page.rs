@@ -24,7 +24,7 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
     page.render().expect("writing to a String does not fail")
 }
 
-/// Renders the short page of an answer that is no visit; `home` leads to the page.
+/// Renders the short page of an answer that is not a visit; `home` leads to the page.
 #[must_use]
 #[expect(
     clippy::missing_panics_doc,

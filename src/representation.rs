@@ -26,7 +26,7 @@ impl Representation {
     /// The form that the client likes best, by `Accept`
     /// ([RFC 9110, section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)).
     ///
-    /// HTML where the header is missing, malformed, undecided, or admits none of the three: a page
+    /// HTML where the header is missing, malformed, undecided, or accepts none of the three: a page
     /// is of more use to a visitor than a 406.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let mut lines = headers

@@ -202,7 +202,7 @@ fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
 
 /// The relative way to the page from a path that is `depth` folders below it.
 fn home(depth: usize) -> String {
-    /// Deeper is no place that a person came to; a link of a few bytes is enough for it.
+    /// Nobody comes deeper by a link, so a link of a few bytes is enough there.
     const MAX_DEPTH: usize = 16;
     match depth {
         1..=MAX_DEPTH => "../".repeat(depth),

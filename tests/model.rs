@@ -179,7 +179,7 @@ fn check_request(request: &Request, listed: &'static [&'static str]) -> TestCase
     let mut http = http::Request::new(HttpBody::Empty).with_raw_http_path(&request.path);
     *http.method_mut() = request.method.parse().expect("a method");
     for (name, value) in &request.headers {
-        let value = HeaderValue::from_bytes(value).expect("bytes that HTTP admits");
+        let value = HeaderValue::from_bytes(value).expect("bytes that HTTP permits");
         http.headers_mut()
             .append(HeaderName::from_static(name), value);
     }

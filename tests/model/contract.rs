@@ -469,16 +469,16 @@ fn encoding(arrival: &Arrival) -> Option<&'static str> {
                 (Some(weight), None) => weight.strip_prefix("q=").and_then(quality),
                 _ => None,
             };
-            let is_admitted = weight.is_some_and(|weight| weight > 0);
+            let is_accepted = weight.is_some_and(|weight| weight > 0);
             match coding {
-                "gzip" | "x-gzip" => gzip = Some(is_admitted),
-                "*" => others = Some(is_admitted),
+                "gzip" | "x-gzip" => gzip = Some(is_accepted),
+                "*" => others = Some(is_accepted),
                 _ => {}
             }
         }
     }
-    let is_admitted = gzip.or(others).unwrap_or(false);
-    (form(arrival) == Form::Html && arrival.decodes_base64 && is_admitted).then_some("gzip")
+    let is_accepted = gzip.or(others).unwrap_or(false);
+    (form(arrival) == Form::Html && arrival.decodes_base64 && is_accepted).then_some("gzip")
 }
 
 /// The elements of the list; none if one of them is malformed.

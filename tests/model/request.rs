@@ -284,7 +284,7 @@ fn accept() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Any byte that HTTP admits in a field value
+/// Any byte that HTTP permits in a field value
 /// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
 fn field_byte() -> impl Strategy<Value = u8> {
     prop_oneof![8 => 0x20..=0x7e_u8, 1 => Just(b'\t'), 2 => 0x80..=0xff_u8]
