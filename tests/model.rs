@@ -143,6 +143,16 @@ fn a_count_that_is_not_utf_8_is_replaced() {
 }
 
 #[test]
+fn a_cookie_that_is_not_a_header_value_is_left_out_alone() {
+    let front_door = FrontDoor::one_of_each()[0].clone();
+    let (mut event, _) = front_door.deliver(&request_for("GET", "/", &[]), &[]);
+    event["cookies"] = serde_json::json!(["a=\u{1}", "count=2", "b=\n"]);
+    let payload = parse(event.to_string().as_bytes()).expect("an event of a front door");
+    let answer = Answer::to(payload, Settings::default());
+    assert!(answer.set_cookie[0].starts_with("count=3;"), "{answer:?}");
+}
+
+#[test]
 fn white_space_of_other_scripts_is_part_of_a_name() {
     for cookies in [
         "\u{a0}count=7",
