@@ -11,6 +11,8 @@ SHELL := bash
 CARGO_ABOUT_VERSION := 0.9.3
 CARGO_ABOUT := .tools/cargo-about-$(CARGO_ABOUT_VERSION)/bin/cargo-about
 export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(CURDIR)/$(dir $(CARGO_ABOUT)):$(PATH)
+# What is built is found below target, also for those who have their builds elsewhere.
+unexport CARGO_TARGET_DIR
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
 export AXE_CORE = $(CURDIR)/$(AXE)
