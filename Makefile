@@ -82,8 +82,8 @@ test-rust:
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
 	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test binary --test faults
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test load -- --ignored --test-threads=1 --nocapture
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- binary:: faults::
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored load:: --test-threads=1 --nocapture
 
 # A machine that cannot have an engine tests the others; CI has all three.
 .PHONY: test-browser
@@ -96,7 +96,7 @@ test-browser: .tools/sam/installed $(AXE) browsers
 	    echo "NOT TESTED in $${engine%:*}: $${engine#*:} is not installed." >&2; skip="$$skip --skip $${engine%:*}::"; \
 	  fi; \
 	done; \
-	cargo test --locked --test local --test browser -- --ignored $$skip
+	cargo test --locked --test it -- --ignored local:: && cargo test --locked --test it -- --ignored browser:: $$skip
 
 .PHONY: starter
 starter: .tools/sam/installed ## Try what README.md says under "Start your own function from this"
@@ -139,7 +139,7 @@ screenshots: browsers ## Take the README's pictures of the page anew, while `mak
 
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
-	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test load -- --ignored --test-threads=1 --nocapture
+	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored load:: --test-threads=1 --nocapture
 
 # How long `make fuzz` looks for what nobody thought of.
 FUZZ_SECONDS ?= 600
@@ -171,7 +171,7 @@ package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deploye
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
 	  $(PYTHON) packaging/package.py $(BOOTSTRAP) dist
 
-# Three engines, each with its driver, and the clients of tests/local.rs. What a machine cannot have is
+# Three engines, each with its driver, and the clients of tests/it/local.rs. What a machine cannot have is
 # named here, and the tests of the other engines still run.
 BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb curl wget
 BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver Xvfb curl wget

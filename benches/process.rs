@@ -26,7 +26,7 @@ use std::{
 use runtime_api::{Function, RuntimeApi, body};
 use serde_json::{Value, json};
 
-#[path = "../tests/runtime_api/mod.rs"]
+#[path = "../tests/it/support/runtime_api.rs"]
 mod runtime_api;
 
 /// Cold starts of each contender.

@@ -34,7 +34,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
 // panics where that does not parse (aws-lambda-rust-runtime issue 515), and drops all but one `Cookie`
 // line of a REST event. The counter needs no URL. `LambdaRequest`, `TransformResponse` and the types
 // that come with them are `#[doc(hidden)]`: nothing documented reads an event or writes an answer
-// without the detour. Cargo.lock pins their version, and tests/events.rs compares whole answers.
+// without the detour. Cargo.lock pins their version, and tests/it/events.rs compares whole answers.
 #[must_use]
 pub fn service(
     settings: Settings,

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/invariants/mod.rs"]
+#[path = "../../tests/it/support/invariants.rs"]
 mod invariants;
 
 fuzz_target!(|event: &[u8]| {

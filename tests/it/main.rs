@@ -1,0 +1,16 @@
+//! The tests of the whole: a module for each thing that is promised, and what they share in `support`.
+//!
+//! `cargo test` runs those that need nothing but Rust. The others are ignored, each with the reason, and
+//! `make test` runs them.
+
+mod behaviour;
+mod binary;
+mod browser;
+mod events;
+mod faults;
+mod load;
+mod local;
+mod manifest;
+mod model;
+mod other_cookies;
+mod support;

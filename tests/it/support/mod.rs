@@ -1,0 +1,8 @@
+//! What several modules use.
+
+pub(crate) mod browsers;
+pub(crate) mod invariants;
+pub(crate) mod runtime_api;
+pub(crate) mod server_process;
+pub(crate) mod watch;
+pub(crate) mod web;

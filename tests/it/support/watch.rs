@@ -1,0 +1,80 @@
+//! `make run`, which serves the page with `cargo lambda watch`.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::server_process::ServerProcess;
+
+/// Long enough to build the function from nothing on a small machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A running `make run`.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    address: SocketAddr,
+    _process: ServerProcess,
+}
+
+impl Watch {
+    /// Starts it with these settings, each `NAME=VALUE`, on a free port of the loopback interface, and
+    /// waits until the function answers, which is built before if it is not.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let port = format!("PORT={}", address.port());
+        // A file that a test writes must not restart the function.
+        let mut command = vec!["make", "run", &port, "WATCH_OPTIONS=--ignore-changes"];
+        command.extend(settings);
+        let mut process = ServerProcess::start("watch", &command);
+        let deadline = Instant::now() + PATIENCE;
+        // No visit, and so not in the function's log.
+        while !answers(address, "GET /robots.txt", "HTTP/1.1 404").unwrap_or(false) {
+            process.assert_running();
+            assert!(
+                Instant::now() < deadline,
+                "the function does not answer:\n{}",
+                process.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+        Self {
+            address,
+            _process: process,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the page, or of another resource by its path from there.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+}
+
+/// A port of the loopback interface that is free at this moment; cargo-lambda does not choose one.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port()
+}
+
+/// Whether the answer to a request starts so. The standard library suffices, and works where no
+/// runtime may be started or blocked.
+fn answers(address: SocketAddr, request: &str, start: &str) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer.starts_with(start.as_bytes()))
+}
