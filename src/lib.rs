@@ -35,6 +35,7 @@ mod scheme;
 mod security_headers;
 mod settings;
 mod visit_count;
+mod weight;
 
 pub use cookie_lifetime::{CookieLifetime, CookieLifetimeError};
 pub use embedding::{EmbedOriginError, EmbedOrigins};
