@@ -33,7 +33,6 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
 pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
     let title = match status {
         StatusCode::NOT_FOUND => "Page not found",
-        StatusCode::SERVICE_UNAVAILABLE => "Not a visit yet",
         _ => "Nothing happened",
     };
     Notice { title, text, home }

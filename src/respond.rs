@@ -148,11 +148,12 @@ fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool)
     );
 }
 
-/// Not a 200, which the browser may show later from its store without asking again: that visit would
-/// be lost. After a failed prefetch or prerender it loads the page when the visitor opens it.
+/// Not a 200, which the browser may show later from its store without asking again: that visit would be
+/// lost. After any status from 400 on it loads the page when the visitor opens it, and one from 500 on
+/// would look like a failure of the function.
 fn prefetch() -> Response<Body> {
     notice(
-        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::FORBIDDEN,
         "A visit counts when somebody opens the page, not when a browser loads it ahead of time.",
         "./",
     )

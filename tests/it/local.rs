@@ -71,7 +71,7 @@ async fn the_icon_and_a_prefetch_between_visits_change_nothing() {
         .send()
         .await
         .unwrap();
-    assert_eq!(prefetch.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(prefetch.status(), StatusCode::FORBIDDEN);
     assert_eq!(visit(&client).await, 3);
 }
 
