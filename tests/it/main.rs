@@ -11,6 +11,5 @@ mod faults;
 mod load;
 mod local;
 mod manifest;
-mod model;
-mod other_cookies;
+mod properties;
 mod support;
