@@ -42,4 +42,4 @@ pub use embedding::{EmbedOriginError, EmbedOrigins};
 pub use event::Event;
 pub use respond::respond;
 pub use settings::Settings;
-pub use visit_count::{ParseVisitCountError, VisitCount};
+pub use visit_count::VisitCount;

@@ -116,8 +116,6 @@ fn visit(
 
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    // Room for all that the answer will carry, instead of growing three times.
-    headers.reserve(13);
     describe(headers, representation, gzip);
     headers.insert(header::SET_COOKIE, set_cookie);
     response
