@@ -26,23 +26,39 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
 #[must_use]
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "writing to a String does not fail"
-)]
 pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
     let title = match status {
         StatusCode::NOT_FOUND => "Page not found",
-        StatusCode::SERVICE_UNAVAILABLE => "Not a visit yet",
-        _ => "Nothing happened",
+        _ => "Not allowed",
     };
-    Notice { title, text, home }
-        .render()
-        .expect("writing to a String does not fail")
+    render_notice(title, text, None, home)
 }
 
+/// Renders the short page that tells a visitor that the cookie is deleted; `set_cookie` is the
+/// answer's own `Set-Cookie`.
+#[must_use]
+pub fn forgotten(set_cookie: &str) -> String {
+    let text = "This answer told your browser to delete it, with a lifetime of 0 seconds:";
+    render_notice("Cookie deleted", text, Some(set_cookie), "./")
+}
+
+fn render_notice(title: &str, text: &str, set_cookie: Option<&str>, home: &str) -> String {
+    Notice {
+        title,
+        text,
+        set_cookie,
+        home,
+    }
+    .render()
+    .expect("writing to a String does not fail")
+}
+
+/// The styles beside the templates, as `build.rs` has minified them.
+const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
+const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
+
 #[derive(Template)]
-#[template(path = "page.html")]
+#[template(path = "page.html", whitespace = "minimize")]
 struct Page<'a> {
     received: Received,
     count: VisitCount,
@@ -66,9 +82,10 @@ impl Page<'_> {
 impl HtmlSafe for VisitCount {}
 
 #[derive(Template)]
-#[template(path = "notice.html")]
+#[template(path = "notice.html", whitespace = "minimize")]
 struct Notice<'a> {
     title: &'a str,
     text: &'a str,
+    set_cookie: Option<&'a str>,
     home: &'a str,
 }
