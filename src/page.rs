@@ -18,7 +18,7 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
     let page = Page {
         received,
         count: received.next(),
-        set_cookie: set_cookie.rsplit_once(' ').unwrap_or((set_cookie, "")),
+        set_cookie: with_last_attribute_apart(set_cookie),
         lifetime,
     };
     page.render().expect("writing to a String does not fail")
@@ -38,11 +38,13 @@ pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
 /// answer's own `Set-Cookie`.
 #[must_use]
 pub fn forgotten(set_cookie: &str) -> String {
-    let text = "This answer told your browser to delete it, with a lifetime of 0 seconds:";
-    render_notice("Cookie deleted", text, Some(set_cookie), "./")
+    let text =
+        "Your browser deleted the cookie, because this answer set its lifetime to 0 seconds:";
+    let set_cookie = Some(with_last_attribute_apart(set_cookie));
+    render_notice("Cookie deleted", text, set_cookie, "./")
 }
 
-fn render_notice(title: &str, text: &str, set_cookie: Option<&str>, home: &str) -> String {
+fn render_notice(title: &str, text: &str, set_cookie: Option<(&str, &str)>, home: &str) -> String {
     Notice {
         title,
         text,
@@ -51,6 +53,11 @@ fn render_notice(title: &str, text: &str, set_cookie: Option<&str>, home: &str) 
     }
     .render()
     .expect("writing to a String does not fail")
+}
+
+/// `Max-Age` must not break at its hyphen.
+fn with_last_attribute_apart(set_cookie: &str) -> (&str, &str) {
+    set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
 }
 
 /// The styles beside the templates, as `build.rs` has minified them.
@@ -62,7 +69,6 @@ const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"))
 struct Page<'a> {
     received: Received,
     count: VisitCount,
-    /// Its last attribute apart: `Max-Age` must not break at its hyphen.
     set_cookie: (&'a str, &'a str),
     lifetime: CookieLifetime,
 }
@@ -86,6 +92,6 @@ impl HtmlSafe for VisitCount {}
 struct Notice<'a> {
     title: &'a str,
     text: &'a str,
-    set_cookie: Option<&'a str>,
+    set_cookie: Option<(&'a str, &'a str)>,
     home: &'a str,
 }
