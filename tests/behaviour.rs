@@ -210,16 +210,40 @@ fn a_reset_from_the_page_forgets_the_count() {
 }
 
 #[test]
-fn another_site_cannot_reset_the_count() {
-    for site in ["cross-site", "same-site", "", "Same-Origin", "nonsense"] {
-        let response = answer("POST", "/reset", &[("sec-fetch-site", site)]);
-        assert_does_not_count(&response, 403);
+fn forgetting_from_the_page_deletes_the_cookie_and_shows_by_which_header() {
+    for (scheme, secure) in [("https", " Secure;"), ("http", "")] {
+        let headers = [
+            ("sec-fetch-site", "same-origin"),
+            ("cookie", "count=7"),
+            ("x-forwarded-proto", scheme),
+        ];
+        let response = answer("POST", "/forget", &headers);
+        assert_eq!(response.status(), StatusCode::OK);
+        let deletion = format!("count=; HttpOnly; SameSite=Lax;{secure} Path=/; Max-Age=0");
+        assert_eq!(set_cookie(&response), Some(deletion.as_str()));
+        let page = text(&response).replace("<span>", "").replace("</span>", "");
+        assert!(
+            page.contains(&format!(">Set-Cookie: {deletion}<")),
+            "{page}"
+        );
+        // Inside an API Gateway stage too.
+        assert!(page.contains("<a href=\"./\">"), "{page}");
     }
-    let both = [
-        ("sec-fetch-site", "same-origin"),
-        ("sec-fetch-site", "cross-site"),
-    ];
-    assert_does_not_count(&answer("POST", "/reset", &both), 403);
+}
+
+#[test]
+fn another_site_can_neither_reset_nor_forget_the_count() {
+    for path in ["/reset", "/forget"] {
+        for site in ["cross-site", "same-site", "", "Same-Origin", "nonsense"] {
+            let response = answer("POST", path, &[("sec-fetch-site", site)]);
+            assert_does_not_count(&response, 403);
+        }
+        let both = [
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        assert_does_not_count(&answer("POST", path, &both), 403);
+    }
 }
 
 #[test]
@@ -231,6 +255,7 @@ fn another_method_on_a_known_path_is_told_what_is_allowed() {
             ["POST", "PUT", "OPTIONS", "DELETE", "get"],
         ),
         ("/reset", "POST", ["GET", "HEAD", "PUT", "OPTIONS", "post"]),
+        ("/forget", "POST", ["GET", "HEAD", "PUT", "OPTIONS", "post"]),
     ] {
         for method in methods {
             let response = answer(method, path, &[("cookie", "count=2")]);
@@ -377,6 +402,7 @@ fn a_listed_site_may_read_answers_that_are_no_visit() {
         ("GET", "/x", 404),
         ("PUT", "/", 405),
         ("POST", "/reset", 403),
+        ("POST", "/forget", 403),
         ("OPTIONS", "/", 405),
     ] {
         let response = fetch(&embeds(), method, path, LISTED, "cross-site");
@@ -598,7 +624,7 @@ fn a_first_visit_a_later_visit_and_a_replaced_cookie_read_differently() {
 
 #[test]
 fn at_1_the_page_says_what_it_means_when_the_count_stays_there() {
-    let hint = "If it stays at 1, your browser refuses cookies.";
+    let hint = "If it stays at 1, your browser blocks cookies.";
     assert!(text(&visit(&[])).contains(hint));
     assert!(text(&visit(&["count=abc"])).contains(hint));
     assert!(!text(&visit(&["count=1"])).contains(hint));
@@ -684,6 +710,7 @@ fn every_answer_carries_the_security_headers() {
         (Method::GET, "/", &[("accept", "application/json")]),
         (Method::GET, "/", &[("sec-purpose", "prefetch")]),
         (Method::POST, "/reset", &[]),
+        (Method::POST, "/forget", &[]),
         (Method::POST, "/reset", &[("sec-fetch-site", "cross-site")]),
     ] {
         let response = answer(method.as_str(), path, headers);

@@ -100,6 +100,9 @@ fn logs_a_short_json_line_for_what_the_owner_counts() {
     for name in ["reset", "prefetch", "prerender"] {
         api.invoke(event(name).to_string()).unwrap();
     }
+    let mut forget = event("reset");
+    forget["rawPath"] = "/forget".into();
+    api.invoke(forget.to_string()).unwrap();
     assert_eq!(
         without_time(&function.end()),
         [
@@ -111,6 +114,7 @@ fn logs_a_short_json_line_for_what_the_owner_counts() {
             r#""level":"INFO","message":"reset"}"#,
             r#""level":"INFO","message":"prefetch"}"#,
             r#""level":"INFO","message":"prefetch"}"#,
+            r#""level":"INFO","message":"forget"}"#,
         ]
     );
 }

@@ -186,7 +186,7 @@ fn notice(status: u16, home: &str) -> Promise {
 fn visit(arrival: &Arrival, origin: &Origin, https: bool) -> Promise {
     let (count, sent) = match received(arrival) {
         Received::Nothing => (1, "no count cookie".to_owned()),
-        Received::Malformed => (1, "a count cookie that this page cannot use".to_owned()),
+        Received::Malformed => (1, "a count cookie that is not valid".to_owned()),
         Received::Count(u64::MAX) => (u64::MAX, format!("Cookie: count={}", u64::MAX)),
         Received::Count(count) => (count + 1, format!("Cookie: count={count}")),
     };
