@@ -162,7 +162,7 @@ dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboar
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 
 # As `sam build` makes it.
-$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
+$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock build.rs $(wildcard src/* src/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 

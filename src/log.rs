@@ -31,6 +31,11 @@ pub(crate) fn reset() {
     tracing::info!("reset");
 }
 
+/// A visitor's cookie is deleted.
+pub(crate) fn forget() {
+    tracing::info!("forget");
+}
+
 /// A prefetch or prerender, which does not count.
 pub(crate) fn prefetch() {
     tracing::info!("prefetch");

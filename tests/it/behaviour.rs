@@ -146,6 +146,14 @@ fn a_reset_or_forget_from_the_page_deletes_the_cookie() {
         assert_eq!(reset.status(), StatusCode::SEE_OTHER);
         assert_eq!(value(reset.headers(), "location"), Some("./"));
         assert_eq!(set_cookie(&reset), Some(FORGET));
+
+        // Without a redirect, which would be a visit and set the cookie again.
+        let forget = answer("POST", "/forget", from_the_page);
+        assert_eq!(forget.status(), StatusCode::OK);
+        assert_eq!(set_cookie(&forget), Some(FORGET));
+        let page = text(&forget).replace("<span>", "").replace("</span>", "");
+        assert!(page.contains(&format!(">Set-Cookie: {FORGET}<")), "{page}");
+        assert!(page.contains("<a href=\"./\">"), "{page}");
     }
 }
 
@@ -163,7 +171,7 @@ fn another_site_cannot_delete_the_cookie() {
         &[("origin", "https://evil.example"), ("host", "example.com")],
         &[("origin", "null"), ("host", "example.com")],
     ] {
-        for path in ["/reset"] {
+        for path in ["/reset", "/forget"] {
             assert_does_not_count(&answer("POST", path, from_elsewhere), 403);
         }
     }
@@ -178,6 +186,7 @@ fn another_method_on_a_known_path_is_told_what_is_allowed() {
             ["POST", "PUT", "OPTIONS", "DELETE", "get"],
         ),
         ("/reset", "POST", ["GET", "HEAD", "PUT", "OPTIONS", "post"]),
+        ("/forget", "POST", ["GET", "HEAD", "PUT", "OPTIONS", "post"]),
     ] {
         for method in methods {
             let response = answer(method, path, &[("cookie", "count=2")]);
@@ -324,6 +333,7 @@ fn a_listed_site_may_read_answers_that_are_no_visit() {
         ("GET", "/x", 404),
         ("PUT", "/", 405),
         ("POST", "/reset", 403),
+        ("POST", "/forget", 403),
         ("OPTIONS", "/", 405),
     ] {
         let response = fetch(&embeds(), method, path, LISTED, "cross-site");

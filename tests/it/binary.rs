@@ -121,7 +121,7 @@ fn logs_a_short_json_line_for_what_the_owner_counts() {
     for name in ["favicon", "embedded_return_visit"] {
         api.invoke(event(name).to_string()).unwrap();
     }
-    for name in ["reset", "prefetch"] {
+    for name in ["reset", "forget", "prefetch"] {
         api.invoke(event(name).to_string()).unwrap();
     }
     assert_eq!(
@@ -133,6 +133,7 @@ fn logs_a_short_json_line_for_what_the_owner_counts() {
             r#""level":"INFO","message":"visit","count":3,"form":"json"}"#,
             r#""level":"INFO","message":"visit","count":3,"form":"text"}"#,
             r#""level":"INFO","message":"reset"}"#,
+            r#""level":"INFO","message":"forget"}"#,
             r#""level":"INFO","message":"prefetch"}"#,
         ]
     );

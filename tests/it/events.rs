@@ -28,7 +28,8 @@ samples! {
     malformed_count => visit(1).gzip();
     json_visit => visit(3).form("application/json", "{\"count\":3}");
     text_visit => visit(3).form("text/plain; charset=utf-8", "3\n");
-    reset => reset_answer();
+    reset => answer_of(303).header("location", "./").set_cookie(FORGET);
+    forget => notice(200).set_cookie(FORGET);
     favicon => notice(404);
     prefetch => notice(403);
     embedded_return_visit => visit(3)
@@ -266,6 +267,8 @@ fn answer(event: &Value) -> Answer {
     answer
 }
 
+const FORGET: &str = "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
+
 fn answer_of(status: u16) -> Answer {
     Answer {
         status,
@@ -294,12 +297,6 @@ fn notice(status: u16) -> Answer {
 
 fn not_allowed(allow: &str) -> Answer {
     notice(405).header("allow", allow)
-}
-
-fn reset_answer() -> Answer {
-    answer_of(303)
-        .header("location", "./")
-        .set_cookie("count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0")
 }
 
 impl Answer {
