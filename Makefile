@@ -1,65 +1,56 @@
-# The two commands that do everything: `make run` serves the page, `make test` passes every test.
-# What they need beside Rust, git, Python 3 and make they install into .tools, at fixed versions.
+# `make run` serves the page, and `make test` runs every test. Both need Rust, git, Python 3 and make, and install
+# everything else into .tools.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-# The tests measure, and share two processors at best.
+# Some tests measure, and two processors are soon busy.
 .NOTPARALLEL:
 
-# A version in a path has a new one installed where an old one was.
-CARGO_ABOUT_VERSION := 0.9.3
-CARGO_ABOUT := .tools/cargo-about-$(CARGO_ABOUT_VERSION)/bin/cargo-about
+# First, because it is what `make` alone does.
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+
+include tools/install.mk
+
 export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(CURDIR)/$(dir $(CARGO_ABOUT)):$(PATH)
-# What is built is found below target, also for those who have their builds elsewhere.
+# The targets below look for what they build in target.
 unexport CARGO_TARGET_DIR
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
-export AXE_CORE = $(CURDIR)/$(AXE)
 
 PYTHON := .tools/sam/bin/python
-# The program as it is deployed, for the tests that are about it.
+# The program as it is deployed.
 BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
-# Builds what it compares, and compares it.
-BENCH := cargo test --quiet --locked --bench process --
-CARGO_MUTANTS_VERSION := 27.1.0
-CARGO_MUTANTS := .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
-AXE_VERSION := 0.1.8
-AXE := .tools/axe-$(AXE_VERSION)/axe_playwright_python/axe.min.js
-GECKODRIVER_VERSION := 0.37.1
-GECKODRIVER := .tools/geckodriver-$(GECKODRIVER_VERSION)/bin/geckodriver
 
-.PHONY: help
-help: ## Show this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
-
-# Where `make run` serves the page.
+# The port of `make run`.
 export PORT ?= 9000
 
 .PHONY: run
-run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100: there)
+run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100 for another port)
 	@echo "== Building the function"
 	cargo build --locked
-	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # the settings that the function refuses
+	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # the function refuses a setting, and says which
 	@echo "== The page is at http://localhost:$$PORT (Ctrl+C ends it)."
-	@echo "   Edit a file, and reload. If the page keeps loading, look here: this is where a change that does not compile is reported."
+	@echo "   Edit a file, and reload. If the page does not load, look here: a change that does not compile is reported here."
 	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS)
-	@echo "cargo lambda watch has ended, so the page is no longer served; what it printed last says why." >&2; exit 1
+	@echo "cargo lambda watch has ended, and the page is no longer served. Its last lines say why." >&2; exit 1
 
-# cargo-lambda itself would end without a reason and as a success.
+# cargo-lambda would end without a message, and with success.
 .PHONY: port
 port:
 	@if [[ ! $$PORT =~ ^[1-9][0-9]{0,4}$$ ]] || (( PORT > 65535 )); then \
-	  echo "PORT is a number from 1 to 65535, not \"$$PORT\"." >&2; exit 1; \
+	  echo "PORT must be a number from 1 to 65535, not \"$$PORT\"." >&2; exit 1; \
 	fi
 	@for address in 127.0.0.1 ::1; do \
 	  if (: <> /dev/tcp/$$address/$$PORT) 2>/dev/null; then \
-	    echo "Another program listens on port $$PORT: end it, or use another port, as in \`make run PORT=9100\`." >&2; exit 1; \
+	    echo "Another program listens on port $$PORT. End it, or use another port: \`make run PORT=9100\`." >&2; exit 1; \
 	  fi; \
 	done
 
 .PHONY: tools
-tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install SAM, cargo-lambda and its linker into .tools/sam/bin
+tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
 .PHONY: test
 test: check test-rust test-program test-browser starter test-deploy test-cost ## Run every test
@@ -68,15 +59,15 @@ test: check test-rust test-program test-browser starter test-deploy test-cost ##
 check: .tools/sam/installed
 	@echo "== Format, lints, documentation, licences"
 	cargo fmt --check
-	cargo fmt --check --all --manifest-path benches/contenders/Cargo.toml
-	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path tests/cost/Cargo.toml
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
 	cargo-deny --log-level error check licenses bans sources
 
 .PHONY: test-rust
 test-rust:
-	@echo "== The tests that need nothing but Rust"
+	@echo "== The tests that need only Rust"
 	PROPTEST_CASES=4000 cargo test --locked
 
 .PHONY: test-program
@@ -85,12 +76,13 @@ test-program: $(BOOTSTRAP)
 	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- binary:: faults::
 	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored load:: --test-threads=1 --nocapture
 
-# A machine that cannot have an engine tests the others; CI has all three.
+# CI needs all three browsers. Elsewhere, a browser that is not installed is left out.
 .PHONY: test-browser
 test-browser: export PATH := $(CURDIR)/$(dir $(GECKODRIVER)):$(PATH)
-test-browser: .tools/sam/installed $(AXE) browsers
-	@echo "== make run and cargo lambda watch with real clients, and with browsers"
+test-browser: .tools/sam/installed browsers
+	@echo "== make run and cargo lambda watch with curl, wget, Python and three browsers"
 	@skip=; \
+	export AXE_CORE="$$(echo $$PWD/.tools/sam/lib/python3*/site-packages/axe_playwright_python/axe.min.js)"; \
 	for engine in chromium:chromedriver firefox:geckodriver webkit:WebKitWebDriver; do \
 	  if [ -z "$${CI:-}" ] && ! command -v $${engine#*:} >/dev/null; then \
 	    echo "NOT TESTED in $${engine%:*}: $${engine#*:} is not installed." >&2; skip="$$skip --skip $${engine%:*}::"; \
@@ -108,29 +100,38 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/insta
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest -rs tests/deploy
 
+# CI needs valgrind. Elsewhere, the costs are left out where it is not installed.
 .PHONY: test-cost
-test-cost: benches/contenders/Cargo.lock
-	@echo "== What a visit costs, against benches/baseline.json"
-	$(BENCH)
+test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
+	@echo "== What a visit costs, against tests/cost/baseline.json"
+	@if $(MAKE) --no-print-directory valgrind; then \
+	  $(COST) cargo test --locked --test it -- --ignored cost::exact --nocapture; \
+	else \
+	  echo "NOT TESTED: what a visit costs." >&2; [ -z "$${CI:-}" ]; \
+	fi
 
 .PHONY: bench
-bench: benches/contenders/Cargo.lock ## Measure the function beside the alternatives
-	cargo bench --locked
+bench: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Measure the function beside the alternatives
+	$(COST) cargo test --locked --release --test it -- --ignored cost::table --nocapture
 
 .PHONY: bench-accept
-bench-accept: benches/contenders/Cargo.lock ## Make today's exact figures the baseline of the tests
-	$(BENCH) --accept
+bench-accept: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Make today's costs the baseline of `make test-cost`
+	$(COST) BASELINE=accept cargo test --locked --test it -- --ignored cost::exact --nocapture
 
 .PHONY: bench-profile
-bench-profile: ## Say which functions the instructions of a visit are spent in
-	$(BENCH) --profile
+bench-profile: valgrind ## Show which functions take the instructions of a visit
+	cargo build --release --locked --config profile.release.strip=false --target-dir target/symbols
+	BOOTSTRAP=target/symbols/release/page-visit-counter cargo test --locked --test it -- --ignored cost::profile --nocapture
 
-# What is compared or fuzzed has the function's own versions, and what Cargo adds to them.
-benches/contenders/Cargo.lock fuzz/Cargo.lock: Cargo.lock
+# The tests build the constant page with the flags of the function.
+COST = BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
+
+# They begin with the versions of the function's dependencies; Cargo adds what else they need.
+tests/cost/Cargo.lock tests/fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 
 .PHONY: screenshots
-screenshots: browsers ## Take the README's pictures of the page anew, while `make run` runs in another terminal
+screenshots: browsers ## Take the README's pictures of the page while `make run` runs in another terminal
 	curl --silent --fail --header 'Cookie: count=11' --header 'X-Forwarded-Proto: https' http://localhost:$$PORT > target/page.html
 	for scheme in 0-dark 1-light; do \
 	  chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,980 --blink-settings=preferredColorScheme=$${scheme%-*} \
@@ -141,28 +142,29 @@ screenshots: browsers ## Take the README's pictures of the page anew, while `mak
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
 	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored load:: --test-threads=1 --nocapture
 
-# How long `make fuzz` looks for what nobody thought of.
+# The seconds that `make fuzz` takes.
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
-fuzz: .tools/sam/installed fuzz/Cargo.lock ## Fuzz the way from raw event to raw answer for FUZZ_SECONDS (600)
-	mkdir -p fuzz/corpus/event
-	cargo-fuzz run --sanitizer none --no-trace-compares event fuzz/corpus/event events -- \
+fuzz: .tools/sam/installed tests/fuzz/Cargo.lock ## Look for an event whose answer breaks a promise, for FUZZ_SECONDS=600
+	mkdir -p tests/fuzz/corpus/event
+	cargo-fuzz run --fuzz-dir tests/fuzz --sanitizer none --no-trace-compares event tests/fuzz/corpus/event events -- \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384
 
 .PHONY: mutants
-mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows; the tests must notice each
+mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must notice each
 	nice $(CARGO_MUTANTS) mutants
 
 .PHONY: dashboard
-dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg anew from template.yaml
+dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg from template.yaml
 	$(PYTHON) tests/deploy/template.py | .tools/dashboard/bin/python tests/deploy/draw_dashboard.py docs/dashboard.svg
 
-# The bootstrap holds the names of the libraries' files, in a folder that every machine has elsewhere.
-$(BOOTSTRAP) test-deploy: export RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+# Without the path of Cargo's home in it, the program is the same on every machine.
+RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+$(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
-# As `sam build` makes it.
-$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock build.rs $(wildcard src/* src/*)
+# As `sam build` does it.
+$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 
@@ -170,79 +172,3 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock build.rs $(wildcard src
 package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deployed without Rust
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
 	  $(PYTHON) packaging/package.py $(BOOTSTRAP) dist
-
-# Three engines, each with its driver, and the clients of tests/it/local.rs. What a machine cannot have is
-# named here, and the tests of the other engines still run.
-BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb curl wget
-BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver Xvfb curl wget
-
-.PHONY: browsers
-browsers:
-	@missing() { for program in $(BROWSER_PROGRAMS); do command -v $$program >/dev/null || echo $$program; done; }; \
-	if [ -n "$$(missing)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "== Installing browsers, their drivers, curl and wget with apt"; \
-	  apt-get update -qq; \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES) >/dev/null; \
-	fi; \
-	for program in $$(missing); do \
-	  echo "Not installed: $$program. (Debian's packages for the browser tests: $(BROWSER_PACKAGES))" >&2; \
-	done
-	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
-
-# Optimised: unoptimised it compares texts for five minutes, not twenty seconds.
-$(CARGO_ABOUT): export CARGO_PROFILE_RELEASE_LTO := off
-$(CARGO_ABOUT):
-	@echo "== Installing cargo-about from crates.io, which takes a minute or two"
-	cargo install --quiet --locked --root .tools/cargo-about-$(CARGO_ABOUT_VERSION) --features cli cargo-about@$(CARGO_ABOUT_VERSION)
-
-# Debian has Firefox without its driver.
-$(GECKODRIVER):
-	@echo "== Installing geckodriver from crates.io, which takes a minute or two"
-	cargo install --quiet --locked --debug --root .tools/geckodriver-$(GECKODRIVER_VERSION) geckodriver@$(GECKODRIVER_VERSION)
-
-# pip writes the folder's path into the first line of each script. This finds Python beside the script
-# instead, so that a clone can be moved and copied.
-define SCRIPT_HEAD
-#!/bin/sh
-'''exec' "$$(dirname "$$(realpath "$$0")")/python" "$$0" "$$@"
-' '''
-endef
-export SCRIPT_HEAD
-
-# All of a list in tests/deploy/requirements, or the lines of it that start with a word.
-define install
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "The tools need Python 3.11 or later; python3 is $$(python3 --version)." >&2; exit 1; }
-	@if ! python3 -c 'import ensurepip' 2>/dev/null; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "== Installing python3-venv with apt"; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
-	  else \
-	    echo "Python lacks its venv module: on Debian, install the package python3-venv." >&2; exit 1; \
-	  fi; \
-	fi
-	@echo "== Installing $* from PyPI into .tools/$*"
-	@rm -rf .tools/$*
-	@python3 -m venv .tools/$*
-	@grep '^$(1)' $< | .tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --requirement /dev/stdin
-	@perl -0777 -i -pe 's/\A#!\N*python\N*/$$ENV{SCRIPT_HEAD}/' $$(grep -lI '^#!.*python' .tools/$*/bin/*)
-	@touch $@
-endef
-
-# The one tool that `make run` needs, a twentieth of what deploying needs.
-.tools/cargo-lambda/installed: .tools/%/installed: tests/deploy/requirements/sam.txt
-	$(call install,cargo-lambda==)
-
-.tools/%/installed: tests/deploy/requirements/%.txt
-	$(call install)
-
-# The one file that the browser tests inject; --no-deps leaves Playwright out.
-$(AXE): .tools/sam/installed
-	@echo "== Installing axe-core from PyPI"
-	rm -rf .tools/axe-$(AXE_VERSION)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/axe-$(AXE_VERSION) axe-playwright-python==$(AXE_VERSION)
-	@touch $@
-
-$(CARGO_MUTANTS):
-	@echo "== Installing cargo-mutants from crates.io"
-	cargo install --quiet --locked --root .tools/cargo-mutants-$(CARGO_MUTANTS_VERSION) cargo-mutants@$(CARGO_MUTANTS_VERSION)

@@ -6,6 +6,7 @@
 mod behaviour;
 mod binary;
 mod browser;
+mod cost;
 mod events;
 mod faults;
 mod load;

@@ -1,33 +1,26 @@
-//! A Lambda Runtime API on loopback, and a function's program behind it: for the tests of the built
-//! program, and for `benches/process.rs`.
+//! A Lambda Runtime API on loopback, and a function's program behind it.
 //!
 //! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), with
-//! event bodies that are not JSON, and with the faults that a network or AWS may have.
+//! events that need not be JSON, and with the faults that a network or AWS may have.
 
 use std::{
     collections::HashMap,
-    env,
-    ffi::OsStr,
-    fs,
+    env, fs,
     io::{self, BufRead, BufReader},
     net::SocketAddr,
     panic,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU32, Ordering},
-        mpsc as blocking,
-    },
+    sync::{Arc, Mutex, OnceLock, mpsc as blocking},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -35,17 +28,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::read::GzDecoder;
 use futures_util::stream;
 use serde_json::Value;
-use tokio::{
-    net::TcpListener,
-    runtime::{self, Runtime},
-    sync::{Notify, mpsc},
-    time::timeout,
-};
+use tokio::{net::TcpListener, runtime::Runtime, sync, time::timeout};
 
 /// Longer than any visit takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The body of an answer, or the invocation error that was reported in its place.
+/// The body of an answer, or the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
 
 /// What is wrong with the delivery of an event, or with the receipt of its answer.
@@ -53,15 +41,15 @@ type Outcome<T> = Result<T, T>;
 pub(crate) enum Fault {
     /// The event arrives an hour after its deadline.
     Late,
-    /// 10 KB of headers stand before the event.
+    /// The event comes with 10 KB of headers.
     LongHeaders,
     /// The connection closes in the middle of the event.
     HalfAnEvent,
-    /// A status of 500 in place of the event.
+    /// The Runtime API answers 500 instead of an event.
     NoEvent,
     /// The connection closes when the answer begins.
     HalfAnAnswer,
-    /// A status of 500 for the answer.
+    /// The Runtime API answers 500 to the answer.
     AnswerRefused,
 }
 
@@ -72,17 +60,17 @@ struct Invocation {
 }
 
 struct Shared {
-    next: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    under_way: Mutex<HashMap<String, Invocation>>,
-    last_id: AtomicU32,
-    polled: Notify,
+    events: sync::mpsc::UnboundedSender<Invocation>,
+    next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
+    /// What the function works on, by request id; and the number of the latest request.
+    under_way: Mutex<(HashMap<String, Invocation>, u32)>,
+    polled: sync::Notify,
     sleeper: OnceLock<u32>,
 }
 
-/// The Runtime API. It works in a thread of its own, until it is dropped.
+/// The Runtime API. It works in threads of its own until it is dropped.
 pub(crate) struct RuntimeApi {
     address: SocketAddr,
-    events: mpsc::UnboundedSender<Invocation>,
     shared: Arc<Shared>,
     runtime: Runtime,
 }
@@ -90,31 +78,25 @@ pub(crate) struct RuntimeApi {
 impl RuntimeApi {
     /// Listens on a free port of the loopback interface.
     pub(crate) fn start() -> Self {
-        let (events, next) = mpsc::unbounded_channel();
+        let (events, next) = sync::mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            events,
             next: next.into(),
             under_way: Mutex::default(),
-            last_id: AtomicU32::default(),
-            polled: Notify::new(),
+            polled: sync::Notify::new(),
             sleeper: OnceLock::new(),
         });
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
+        let invocation = "/2018-06-01/runtime/invocation";
         let routes = Router::new()
-            .route("/invocation/next", get(next_event))
-            .route("/invocation/{id}/{outcome}", post(finish));
-        let routes = Router::new()
-            .nest("/2018-06-01/runtime", routes)
+            .route(&format!("{invocation}/next"), get(next_event))
+            .route(&format!("{invocation}/{{id}}/{{outcome}}"), post(finish))
             .with_state(Arc::clone(&shared));
         runtime.spawn(async { axum::serve(listener, routes).await });
         Self {
             address,
-            events,
             shared,
             runtime,
         }
@@ -125,50 +107,44 @@ impl RuntimeApi {
         self.address
     }
 
-    /// Has the function answer an event, which need not be JSON.
+    /// Lets the function answer an event.
     pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
         self.invoke_with(None, event)
     }
 
-    /// The same with a fault after which there still is an answer.
+    /// The same, with a fault after which there still is an answer.
     pub(crate) fn invoke_with(
         &self,
         fault: impl Into<Option<Fault>>,
         event: impl Into<Bytes>,
     ) -> Outcome<Value> {
+        let outcome = self.deliver(fault, event).recv_timeout(PATIENCE).unwrap();
         let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
-        self.deliver(fault, event)
-            .recv_timeout(PATIENCE)
-            .expect("the function answers")
-            .map(json)
-            .map_err(json)
+        outcome.map(json).map_err(json)
     }
 
-    /// Has the function get an event when it next asks for one, without waiting for what it makes of it.
+    /// Gives the function an event when it next asks for one, without waiting for the answer.
     pub(crate) fn deliver(
         &self,
         fault: impl Into<Option<Fault>>,
         event: impl Into<Bytes>,
     ) -> blocking::Receiver<Outcome<Bytes>> {
-        let (outcome, finished) = blocking::channel();
-        let invocation = Invocation {
-            event: event.into(),
-            fault: fault.into(),
-            outcome,
-        };
-        assert!(self.events.send(invocation).is_ok(), "the API is running");
-        finished
+        let (event, fault) = (event.into(), fault.into());
+        let (outcome, receiver) = blocking::channel();
+        #[rustfmt::skip]
+        let invocation = Invocation { event, fault, outcome };
+        assert!(self.shared.events.send(invocation).is_ok());
+        receiver
     }
 
-    /// Waits until the function asks for an event, as Python does under valgrind after some while.
+    /// Waits until the function asks for an event. Python below valgrind takes minutes to start.
     pub(crate) fn wait_for_poll(&self) {
         let polled = async { timeout(18 * PATIENCE, self.shared.polled.notified()).await };
         self.runtime.block_on(polled).expect("the function asks");
     }
 
-    /// From now on answers the function only while it sleeps. One that is still on its way to sleep
-    /// may find the answer before it goes there, now so and now so: the count of its instructions
-    /// would vary.
+    /// From now on answers this function only while it sleeps. Otherwise it would sometimes find the
+    /// answer before it sleeps, and the number of its instructions would vary.
     pub(crate) fn wait_for_sleep_of(&self, function: &Function) {
         self.shared.sleeper.set(function.id()).unwrap();
     }
@@ -176,43 +152,41 @@ impl RuntimeApi {
 
 async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
-    let Some(invocation) = shared.next.lock().await.recv().await else {
-        return StatusCode::GONE.into_response();
-    };
+    let invocation = shared.next.lock().await.recv().await.unwrap();
     let (event, fault) = (invocation.event.clone(), invocation.fault);
-    let id = shared.last_id.fetch_add(1, Ordering::Relaxed);
-    let id = format!("8476a536-e9f4-11e8-9739-{id:012x}");
-    let mut headers = HeaderMap::new();
-    let mut set = |name, value: String| headers.insert(name, HeaderValue::try_from(value).unwrap());
-    set("lambda-runtime-aws-request-id", id.clone());
-    let deadline = match fault {
-        Some(Fault::Late) => SystemTime::now() - Duration::from_secs(60 * 60),
-        _ => SystemTime::now() + Duration::from_secs(3),
+    let id = {
+        let (under_way, latest) = &mut *shared.under_way.lock().unwrap();
+        *latest += 1;
+        let id = format!("8476a536-e9f4-11e8-9739-{latest:012x}");
+        under_way.insert(id.clone(), invocation);
+        id
     };
-    let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    set(
-        "lambda-runtime-deadline-ms",
-        deadline.as_millis().to_string(),
-    );
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let deadline = match fault {
+        Some(Fault::Late) => now - 60 * 60 * 1000,
+        _ => now + 3000,
+    };
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:counter";
-    set("lambda-runtime-invoked-function-arn", arn.to_owned());
     let trace = "Root=1-66f0c2a1-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
-    set("lambda-runtime-trace-id", trace.to_owned());
-    set("content-type", "application/json".to_owned());
-    if fault == Some(Fault::LongHeaders) {
-        set("x-padding", "x".repeat(10 * 1024));
-    }
-    shared.under_way.lock().unwrap().insert(id, invocation);
-    if let Some(sleeper) = shared.sleeper.get() {
-        wait_for_sleep(*sleeper);
-    }
+    let headers = [
+        ("lambda-runtime-aws-request-id", &*id),
+        ("lambda-runtime-deadline-ms", &deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", arn),
+        ("lambda-runtime-trace-id", trace),
+        ("content-type", "application/json"),
+    ];
+    wait_for_sleep(shared.sleeper.get());
     match fault {
         Some(Fault::NoEvent) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Fault::LongHeaders) => {
+            let padding = [("x-padding", "x".repeat(10 * 1024))];
+            (headers, padding, event).into_response()
+        }
         Some(Fault::HalfAnEvent) => {
-            headers.insert("content-length", event.len().into());
             let half = Ok(event.slice(..event.len() / 2));
             let body = stream::iter([half, Err(io::Error::from(io::ErrorKind::BrokenPipe))]);
-            (headers, Body::from_stream(body)).into_response()
+            let length = [(CONTENT_LENGTH, event.len())];
+            (length, headers, Body::from_stream(body)).into_response()
         }
         _ => (headers, event).into_response(),
     }
@@ -223,33 +197,29 @@ async fn finish(
     Path((id, outcome)): Path<(String, String)>,
     request: Request,
 ) -> StatusCode {
-    let invocation = shared.under_way.lock().unwrap().remove(&id);
+    let invocation = shared.under_way.lock().unwrap().0.remove(&id);
     let invocation = invocation.expect("one outcome for each event");
     if invocation.fault == Some(Fault::HalfAnAnswer) {
-        // Ends the task of this connection, and so the connection; as a panic would, with less noise.
+        // Ends this connection, as a panic does, but without its message.
         panic::resume_unwind(Box::new(Fault::HalfAnAnswer));
     }
     // Lambda takes answers of up to 6 MB.
-    let body = axum::body::to_bytes(request.into_body(), 6 * 1024 * 1024).await;
+    let body = to_bytes(request.into_body(), 6 * 1024 * 1024).await;
     let body = body.unwrap();
-    let outcome = match &*outcome {
-        "response" => Ok(body),
-        _ => Err(body),
-    };
-    // Nobody waits for some.
+    let is_answer = outcome == "response";
+    // Some tests do not wait for it.
+    let outcome = if is_answer { Ok(body) } else { Err(body) };
     invocation.outcome.send(outcome).ok();
-    if let Some(sleeper) = shared.sleeper.get() {
-        wait_for_sleep(*sleeper);
-    }
+    wait_for_sleep(shared.sleeper.get());
     match invocation.fault {
         Some(Fault::AnswerRefused) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::ACCEPTED,
     }
 }
 
-/// The counter's program: the one that is to be deployed, where `BOOTSTRAP` names it.
+/// The counter's program: the one that `BOOTSTRAP` names, or the one that Cargo built with the tests.
 pub(crate) fn counter() -> PathBuf {
-    // Not `CARGO_BIN_EXE_…`, which after a copy of the project is the original's.
+    // Not `CARGO_BIN_EXE_…`: in a copy of the project, that would be the program of the original.
     let beside_the_tests = || {
         let test = env::current_exe().unwrap();
         test.parent().unwrap().with_file_name("page-visit-counter")
@@ -257,7 +227,7 @@ pub(crate) fn counter() -> PathBuf {
     env::var_os("BOOTSTRAP").map_or_else(beside_the_tests, PathBuf::from)
 }
 
-/// The page or other text that an answer of payload 2.0 holds.
+/// The page or other text of an answer in payload 2.0.
 pub(crate) fn body(answer: &Value) -> String {
     let body = answer["body"].as_str().unwrap();
     if answer["isBase64Encoded"] == false {
@@ -271,28 +241,23 @@ pub(crate) fn body(answer: &Value) -> String {
 /// A function's program, started as Lambda starts it.
 pub(crate) struct Function {
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-    readers: Vec<JoinHandle<()>>,
+    log: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Function {
     /// Starts the counter with nothing in its environment but what Lambda sets, and `variables`.
     pub(crate) fn start(api: SocketAddr, variables: &[(&str, &str)]) -> Self {
-        let mut all = vec![("AWS_LAMBDA_RUNTIME_API", api.to_string())];
-        all.extend(
-            variables
-                .iter()
-                .map(|(name, value)| (*name, (*value).to_owned())),
-        );
-        Self::spawn(&mut Command::new(counter()), all)
+        let api = [("AWS_LAMBDA_RUNTIME_API", &*api.to_string())];
+        Self::spawn(&mut Command::new(counter()), [&api, variables].concat())
     }
 
     /// Starts any command; `variables` say where the Runtime API is.
-    pub(crate) fn spawn(
+    pub(crate) fn spawn<'a>(
         command: &mut Command,
-        variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut child = command
+        let (log, output) = io::pipe().unwrap();
+        let child = command
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_NAME", "counter")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
@@ -300,38 +265,19 @@ impl Function {
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .envs(variables)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let lines = Arc::default();
-        let readers = vec![
-            collect(BufReader::new(child.stdout.take().unwrap()), &lines),
-            collect(BufReader::new(child.stderr.take().unwrap()), &lines),
-        ];
-        Self {
-            child,
-            lines,
-            readers,
-        }
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn();
+        // The command holds the pipe open, and the log would not end with the program.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let lines = BufReader::new(log).split(b'\n');
+        let lines = lines.map(|line| String::from_utf8_lossy(&line.unwrap()).into_owned());
+        let log = Some(thread::spawn(|| lines.collect()));
+        Self { child, log }
     }
 
-    /// Waits for the first line in the log that `wanted` accepts: the program writes it before it
-    /// answers, but through a pipe.
-    pub(crate) fn wait_for_line(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let lines = self.lines.lock().unwrap();
-            if let Some(line) = lines.iter().find(|line| wanted(line)) {
-                return line.clone();
-            }
-            assert!(Instant::now() < deadline, "no such line: {lines:#?}");
-            drop(lines);
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Waits until it ends by itself, and gives its status and its whole log.
+    /// Waits until it ends by itself, and returns its status and its whole log.
     pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
@@ -341,15 +287,10 @@ impl Function {
             assert!(Instant::now() < deadline, "the program is still running");
             thread::sleep(Duration::from_millis(5));
         };
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
-        (status, lines)
+        (status, self.log.take().unwrap().join().unwrap())
     }
 
-    /// Ends it, as a terminal would and so that valgrind writes what it has counted, and gives its
-    /// whole log.
+    /// Ends it by SIGTERM, at which valgrind writes its report, and returns its whole log.
     pub(crate) fn end(self) -> Vec<String> {
         let kill = Command::new("kill").arg(self.id().to_string()).status();
         assert!(kill.unwrap().success());
@@ -358,7 +299,7 @@ impl Function {
 
     /// Waits until it does nothing but wait.
     pub(crate) fn wait_for_sleep(&self) {
-        wait_for_sleep(self.id());
+        wait_for_sleep(Some(&self.id()));
     }
 
     /// Its process id.
@@ -366,7 +307,7 @@ impl Function {
         self.child.id()
     }
 
-    /// An amount of memory, in KiB: `VmRSS`, what is resident, or `VmHWM`, the most that has been.
+    /// An amount of memory in KiB: `VmRSS` is what is resident, `VmHWM` is the most that has been.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -382,21 +323,11 @@ impl Drop for Function {
     }
 }
 
-/// Waits until a process sleeps: its first thread, that is.
-fn wait_for_sleep(process: u32) {
-    let path = format!("/proc/{process}/stat");
+/// Waits until the first thread of a process, if there is one, sleeps.
+fn wait_for_sleep(process: Option<&u32>) {
+    let Some(process) = process else { return };
     // pid (name) state …
-    while !fs::read_to_string(&path).unwrap().contains(") S ") {
+    while !fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|it| it.contains(") S ")) {
         thread::yield_now();
     }
-}
-
-fn collect(pipe: impl BufRead + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
-    let lines = Arc::clone(lines);
-    thread::spawn(move || {
-        for line in pipe.split(b'\n') {
-            let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
-            lines.lock().unwrap().push(line);
-        }
-    })
 }

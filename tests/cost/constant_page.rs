@@ -1,9 +1,8 @@
-//! The smallest function that answers every front door with a constant page: what the platform itself
-//! costs.
+//! The smallest function that `lambda_http` allows: what the platform itself costs.
 
 use lambda_http::{Error, Request, Response, http::header, run_concurrent, service_fn};
 
-const PAGE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.html"));
+const PAGE: &str = include_str!(env!("PAGE"));
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -1,0 +1,319 @@
+//! What a visit costs, beside the smallest function that `lambda_http` allows and beside the Django
+//! demonstration; `docs/benchmarks.md` says how to read the figures.
+
+use std::{
+    env, fs,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::support::runtime_api::{Function, RuntimeApi, body, counter};
+
+/// The lengths of two runs. The difference is what the visits cost without the start.
+const RUNS: [u32; 2] = [100, 500];
+/// Starts and visits that are timed, in turns, so that all programs meet the same machine.
+const STARTS: usize = 25;
+const VISITS: u32 = 6_000;
+
+const BASELINE: &str = "tests/cost/baseline.json";
+const CALLGRIND: &str = "target/cost/callgrind.out";
+
+/// Variables of the environment.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// A name, a change to the event of a browser's visit, and a setting of the function.
+type Case = (&'static str, fn(&mut Value), Variables<'static>);
+
+#[rustfmt::skip] // a line each
+const CASES: [Case; 4] = [
+    ("instructions per visit (thousand)", |_| (), &[]),
+    ("instructions per visit, no gzip (thousand)", |event| event["headers"]["accept-encoding"] = json!("identity"), &[]),
+    ("instructions per visit, embeddable (thousand)", |_| (), &[("COUNT_EMBED_ORIGINS", "https://example.com")]),
+    ("instructions per visit, 100 more cookies (thousand)", add_cookies, &[]),
+];
+
+fn add_cookies(event: &mut Value) {
+    let others = (0..100).map(|number| format!("_other_{number:02}=GA1.2.1234567890.1700000000"));
+    event["cookies"] = others.chain(["count=2".to_owned()]).collect();
+}
+
+fn event() -> Value {
+    serde_json::from_slice(&fs::read("events/return_visit.json").unwrap()).unwrap()
+}
+
+#[test]
+#[ignore = "needs valgrind and release builds: make test-cost"]
+fn exact_figures_are_those_of_the_baseline() {
+    let accept = env::var_os("BASELINE").is_some_and(|it| it == "accept");
+    let mut baseline: Map<_, _> = serde_json::from_slice(&fs::read(BASELINE).unwrap()).unwrap();
+    let mut moved = Vec::new();
+    let constant_page = Program::constant_page().exact();
+    let counter = Program::counter().exact();
+    for ((name, ours), (_, constant_page)) in counter.iter().zip(constant_page) {
+        let now = (ours / constant_page * 1e4).round() / 1e4;
+        if accept {
+            baseline[*name]["baseline"] = now.into();
+        }
+        let of = |key| baseline[*name][key].as_f64();
+        let change = now / of("baseline").unwrap() - 1.0;
+        println!(
+            "{name}: {now} of the constant page ({:+.2} %)",
+            change * 1e2
+        );
+        if change.abs() > of("tolerance").unwrap() || of("limit").is_some_and(|limit| now > limit) {
+            moved.push(name);
+        }
+    }
+    if accept {
+        fs::write(BASELINE, format!("{:#}\n", Value::from(baseline))).unwrap();
+    }
+    assert!(
+        moved.is_empty(),
+        "{moved:?}: see {BASELINE}. Run `make bench-profile` before and after the change to see where the \
+         instructions go. If the change is worth them, or saves some, run `make bench-accept` and commit the \
+         baseline."
+    );
+}
+
+#[test]
+#[ignore = "prints where the instructions of a visit go: make bench-profile"]
+fn profile() {
+    Program::counter().callgrind(&event(), &[], RUNS[1]);
+    println!(
+        "{}",
+        run(words("callgrind_annotate --auto=no").arg(CALLGRIND))
+    );
+}
+
+#[test]
+#[ignore = "prints the table of docs/benchmarks.md: make bench"]
+fn table() {
+    // An execution environment has less than one processor. On two, a function would wake the other one.
+    run(words("taskset --all-tasks --cpu-list --pid 0").arg(std::process::id().to_string()));
+    let programs = [
+        Program::counter(),
+        Program::constant_page(),
+        Program::django(),
+    ];
+    let mut columns = times(&programs);
+    for (program, column) in programs.iter().zip(&mut columns) {
+        column.extend(program.exact());
+    }
+    for (row, (name, _)) in columns[0].iter().enumerate() {
+        print!("| {name:48} |");
+        for column in &columns {
+            let figure = column[row].1;
+            print!(" {figure:>18.*} |", if figure < 10.0 { 2 } else { 0 });
+        }
+        println!();
+    }
+}
+
+/// A program that answers visits.
+struct Program {
+    command: String,
+    variables: Vec<(&'static str, String)>,
+    /// Kilobytes to upload.
+    zip: f64,
+}
+
+impl Program {
+    fn new(command: &str, variables: &[(&'static str, &str)], upload: &[&str]) -> Self {
+        fs::create_dir_all("target/cost").unwrap();
+        // With Python's zlib, as SAM does it.
+        run(words("python3 -m zipfile --create target/cost/upload.zip").args(upload));
+        let bytes = fs::metadata("target/cost/upload.zip").unwrap().len();
+        Self {
+            command: command.to_owned(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+            zip: f64::from(u32::try_from(bytes).unwrap()) / 1e3,
+        }
+    }
+
+    fn counter() -> Self {
+        let program = counter().display().to_string();
+        Self::new(&program, &[], &[&program])
+    }
+
+    /// Serves the function's own page, which is compiled in.
+    fn constant_page() -> Self {
+        let target = env::current_dir().unwrap().join("target");
+        let (page, file) = (page(2), target.join("cost/page.html"));
+        // Cargo compiles the program again when the file is newer.
+        if fs::read_to_string(&file).ok() != Some(page.clone()) {
+            fs::write(&file, page).unwrap();
+        }
+        let build = "cargo lambda build --quiet --release --manifest-path tests/cost/Cargo.toml";
+        let flags = env::var_os("RELEASE_RUSTFLAGS").unwrap_or_default();
+        run(words(build)
+            .env("PAGE", file)
+            .env("CARGO_TARGET_DIR", target)
+            .env("RUSTFLAGS", flags));
+        let program = "target/lambda/constant_page/bootstrap";
+        Self::new(program, &[], &[program])
+    }
+
+    fn django() -> Self {
+        // A number that nothing else on the page has.
+        let template = page(54_321)
+            .replace("54321", "{{ previous }}")
+            .replace("54322", "{{ count }}")
+            .replace("54323", "{{ next }}");
+        fs::write("target/cost/django.html", template).unwrap();
+        let packages =
+            run(words(".tools/django/bin/python -c").arg("import sys; print(sys.path[-1])"));
+        let uploaded = ["apig_wsgi", "asgiref", "django", "sqlparse"]
+            .map(|name| format!("{}/{name}", packages.trim()));
+        let [a, b, c, d] = uploaded.each_ref().map(|it| &**it);
+        let app = "tests/cost/django_app.py";
+        Self::new(
+            ".tools/django/bin/python -m awslambdaric django_app.handler",
+            &[
+                ("PYTHONPATH", "tests/cost"),
+                ("PYTHONPYCACHEPREFIX", "target/cost/bytecode"),
+                ("LAMBDA_TASK_ROOT", "tests/cost"),
+            ],
+            &[a, b, c, d, app],
+        )
+    }
+
+    fn start(&self, api: &RuntimeApi, wrapper: &str, setting: Variables) -> Function {
+        let address = api.address().to_string();
+        let own = self.variables.iter().map(|(name, value)| (*name, &**value));
+        let variables = own.chain([("AWS_LAMBDA_RUNTIME_API", &*address)]);
+        let mut command = words(&format!("{wrapper} {}", self.command));
+        let function = Function::spawn(&mut command, variables.chain(setting.iter().copied()));
+        api.wait_for_poll();
+        function
+    }
+
+    /// The figures that do not vary from run to run.
+    fn exact(&self) -> Vec<(&'static str, f64)> {
+        let first_poll = self.callgrind(&event(), &[], 0);
+        let mut figures = vec![
+            ("zip (KB)", self.zip),
+            ("instructions to first poll (thousand)", first_poll),
+        ];
+        for (name, change, setting) in CASES {
+            let mut event = event();
+            change(&mut event);
+            let [short, long] = RUNS.map(|visits| self.callgrind(&event, setting, visits));
+            figures.push((name, (long - short) / f64::from(RUNS[1] - RUNS[0])));
+        }
+        figures
+    }
+
+    /// Thousands of instructions from the start to the poll after so many visits.
+    fn callgrind(&self, event: &Value, setting: Variables, visits: u32) -> f64 {
+        let wrapper = format!("valgrind --quiet --tool=callgrind --callgrind-out-file={CALLGRIND}");
+        let api = RuntimeApi::start();
+        let function = self.start(&api, &wrapper, setting);
+        api.wait_for_sleep_of(&function);
+        for _ in 0..visits {
+            visit(&api, event);
+        }
+        // It ends where it waits for an event, not an instruction later.
+        function.wait_for_sleep();
+        function.end();
+        let report = fs::read_to_string(CALLGRIND).unwrap();
+        let total = report
+            .lines()
+            .find_map(|line| line.strip_prefix("totals: "));
+        total.unwrap().trim().parse::<f64>().unwrap() / 1e3
+    }
+}
+
+/// Lets the function that polls answer an event, and waits until it polls again.
+fn visit(api: &RuntimeApi, event: &Value) -> Value {
+    let answer = api.deliver(None, event.to_string()).recv().unwrap();
+    api.wait_for_poll();
+    serde_json::from_slice(&answer.unwrap()).unwrap()
+}
+
+/// The function's page at the visit after `previous`.
+fn page(previous: u64) -> String {
+    let api = RuntimeApi::start();
+    let _function = Program::counter().start(&api, "", &[]);
+    let mut event = event();
+    event["cookies"] = json!([format!("count={previous}")]);
+    body(&visit(&api, &event))
+}
+
+/// The figures that vary with the machine and with what else it does.
+fn times(programs: &[Program]) -> Vec<Vec<(&'static str, f64)>> {
+    let mut starts = vec![Vec::new(); programs.len()];
+    for _ in 0..STARTS {
+        for (program, starts) in programs.iter().zip(&mut starts) {
+            let (api, start) = (RuntimeApi::start(), Instant::now());
+            let _function = program.start(&api, "", &[]);
+            starts.push(start.elapsed());
+        }
+    }
+    let running: Vec<_> = programs
+        .iter()
+        .map(|program| {
+            let api = RuntimeApi::start();
+            let function = program.start(&api, "", &[]);
+            (api, function)
+        })
+        .collect();
+    let turns = |visits| {
+        for _ in 0..visits / 100 {
+            for (api, _) in &running {
+                (0..100).for_each(|_| drop(visit(api, &event())));
+            }
+        }
+        running
+            .iter()
+            .map(|(_, function)| processor_time(function))
+            .collect::<Vec<_>>()
+    };
+    let (before, after) = (turns(200), turns(VISITS));
+    let column = |at: usize| {
+        starts[at].sort_unstable();
+        let memory = u32::try_from(running[at].1.memory_kib("VmHWM")).unwrap();
+        vec![
+            (
+                "start to first poll (ms)",
+                starts[at][STARTS / 2].as_secs_f64() * 1e3,
+            ),
+            (
+                "processor time per visit (µs)",
+                (after[at] - before[at]).as_secs_f64() * 1e6 / f64::from(VISITS),
+            ),
+            ("peak resident memory (KiB)", f64::from(memory)),
+        ]
+    };
+    (0..programs.len()).map(column).collect()
+}
+
+/// The processor time of all threads of a function until now.
+fn processor_time(function: &Function) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{}/task", function.id())).unwrap();
+    let nanoseconds = tasks.map(|task| {
+        let account = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        account.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// A command whose words contain no white space.
+fn words(words: &str) -> Command {
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words);
+    command
+}
+
+/// What a command prints, which must succeed.
+fn run(command: &mut Command) -> String {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}

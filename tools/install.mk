@@ -1,0 +1,40 @@
+# Installs the tools into .tools, each at a fixed version.
+
+# Python packages, from the lists in tools/requirements.
+.tools/%/installed: tools/requirements/%.txt
+	@tools/pip-install.sh $*
+	@touch $@
+
+# Programs that PyPI does not have. The version is part of the path, so that a new version is installed.
+CARGO_ABOUT := .tools/cargo-about-0.9.3/bin/cargo-about
+CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
+GECKODRIVER := .tools/geckodriver-0.37.1/bin/geckodriver
+
+# Unoptimised, cargo-about compares licence texts for five minutes instead of twenty seconds.
+$(CARGO_ABOUT): export CARGO_PROFILE_RELEASE_LTO := off
+$(CARGO_ABOUT): CARGO_INSTALL_OPTIONS := --features cli
+$(GECKODRIVER): CARGO_INSTALL_OPTIONS := --debug
+$(CARGO_ABOUT) $(CARGO_MUTANTS) $(GECKODRIVER): folder = $(patsubst %/bin/,%,$(dir $@))
+$(CARGO_ABOUT) $(CARGO_MUTANTS) $(GECKODRIVER):
+	@echo "== Installing $(@F) from crates.io, which takes a minute or two"
+	@cargo install --quiet --locked --root $(folder) $(CARGO_INSTALL_OPTIONS) $(subst $(@F)-,$(@F)@,$(notdir $(folder)))
+
+# Three browsers, each with its driver, and the clients of tests/it/local.rs. Debian has Firefox without its driver.
+BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb curl wget
+BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver Xvfb curl wget
+
+.PHONY: browsers
+browsers:
+	@for program in $(BROWSER_PROGRAMS); do \
+	  command -v $$program >/dev/null || { tools/apt-install.sh $(BROWSER_PACKAGES) || true; break; }; \
+	done
+	@for program in $(BROWSER_PROGRAMS); do \
+	  command -v $$program >/dev/null || \
+	    echo "$$program is not installed. Debian's packages for the browser tests: $(BROWSER_PACKAGES)" >&2; \
+	done
+	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
+
+.PHONY: valgrind
+valgrind:
+	@command -v valgrind >/dev/null || tools/apt-install.sh valgrind || \
+	  { echo "valgrind is not installed. It counts the instructions of a visit." >&2; exit 1; }

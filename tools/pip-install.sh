@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the packages of tools/requirements/NAME.txt into .tools/NAME, a Python environment.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+name=$1
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  echo "The tools need Python 3.11 or later. This is $(python3 --version 2>&1)." >&2
+  exit 1
+fi
+if ! python3 -c 'import ensurepip' 2>/dev/null && ! tools/apt-install.sh python3-venv; then
+  echo "Python cannot create environments. On Debian, install the package python3-venv." >&2
+  exit 1
+fi
+
+echo "== Installing $name from PyPI into .tools/$name"
+rm -rf ".tools/$name"
+python3 -m venv ".tools/$name"
+# Wheels only: to build a package, pip would download a build system that no hash protects.
+".tools/$name/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+  --only-binary :all: --require-hashes --requirement "tools/requirements/$name.txt"
+
+# pip writes the absolute path of Python into each script. Find Python beside the script instead, so that the
+# project's folder can be moved.
+python="'''exec' \"\$(dirname \"\$(realpath \"\$0\")\")/python\" \"\$0\" \"\$@\""
+grep -lIE "^(#!|'''exec').*/python" ".tools/$name"/bin/* | while read -r script; do
+  sed -i -E -e "1s|^#!.*/python.*|#!/bin/sh\n$python\n' '''|" -e "2s|^'''exec' .*|$python|" "$script"
+done
