@@ -26,8 +26,10 @@ struct Request {
     headers: BTreeMap<String, String>,
 }
 
-/// How a front door delivers a request: its sample, and what differs.
-const FRONT_DOORS: [(&str, fn(&Request) -> Value); 6] = [
+/// Its sample, and what differs from it in the delivery of a request.
+type FrontDoor = (&'static str, fn(&Request) -> Value);
+
+const FRONT_DOORS: [FrontDoor; 6] = [
     ("first_visit", |it| payload_2(it, "$default", &it.path)),
     ("http_api_first_visit", |it| {
         payload_2(it, "prod", &format!("/prod{}", it.path))
