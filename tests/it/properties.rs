@@ -87,115 +87,63 @@ fn lists(request: &Request) -> BTreeMap<&str, [&str; 1]> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let word = |words: &'static [&'static str]| select(words).prop_map(str::to_owned);
     let method = prop_oneof![
         6 => Just("GET".to_owned()),
         3 => word(&["HEAD", "POST", "OPTIONS", "PUT", "get", "G(T", "é"]),
     ];
     let path = prop_oneof![
         6 => Just("/".to_owned()),
-        3 => word(&["/reset", "/forget", "/favicon.ico", "/reset/", "//", "/é", "/%zz", "/\u{1}", "/$default/", "/a/b/c"]),
+        3 => word(&["/reset", "/forget", "/favicon.ico", "/reset/", "//", "/é", "/%zz", "/\u{1}", "/$default/"]),
         1 => any::<String>().prop_map(|rest| format!("/{rest}")),
     ];
-    let text = || {
-        prop_oneof![
-            Just(String::new()),
-            Just(MARKER.to_owned()),
-            any::<String>()
-        ]
-    };
-    let header = |name: &str, values: &'static [&'static str]| {
-        (
-            Just(name.to_owned()),
-            prop_oneof![6 => word(values), 1 => text()],
-        )
-    };
-    let headers = prop_oneof![
-        header(
-            "cookie",
-            &[
-                "count=2",
-                "a=b; count=007; c",
-                "count=abc",
-                "count=\"7\"; count=3",
-                "city=São; count=2"
-            ]
-        ),
-        header(
-            "cookie",
-            &[
-                "count=18446744073709551615",
-                " count = 7 ",
-                "Count=7",
-                "a=\u{1}b; c",
-                "\u{a0}count=7"
-            ]
-        ),
-        header(
-            "accept",
-            &[
-                "text/plain",
-                "application/json;q=0.5, text/*",
-                "*/*;q=0",
-                "text/plain, , a/b",
-                "a b/c"
-            ]
-        ),
-        header(
-            "accept-encoding",
-            &["gzip", "br, gzip;q=0.5", "gzip;q=0", "*", "identity"]
-        ),
-        header(
-            "sec-fetch-site",
-            &["same-origin", "none", "cross-site", "same-site"]
-        ),
-        header("sec-fetch-mode", &["cors", "navigate", "no-cors"]),
-        header("sec-fetch-dest", &["document", "empty", "image"]),
-        header("sec-purpose", &["prefetch;prerender", "other"]),
-        header(
-            "origin",
-            &[
-                "https://blog.example.com",
-                "https://example.org",
-                "https://example.com",
-                "null"
-            ]
-        ),
-        header(
-            "host",
-            &[
-                "example.com",
-                "localhost:9000",
-                "127.0.0.1",
-                "1234567890.{dns}"
-            ]
-        ),
-        header("x-forwarded-proto", &["https", "http", "HTTP", "h t t p"]),
-        header("access-control-request-method", &["GET"]),
-        header("user-agent", &[MARKER]),
-        (
-            "[a-zA-Z()é\u{1}]{0,5}".prop_map(|name| format!("x{name}")),
-            text()
-        ),
-        (any::<String>(), text()),
-    ];
-    // More of them would be two lines of one header, which front doors join in their own ways.
-    let headers = collection::vec(headers, 0..8).prop_map(|headers| {
+    // One line of each header, because front doors join several in their own ways.
+    let headers = collection::vec(header(), 0..8).prop_map(|headers| {
         let headers = headers.into_iter();
-        let one_line = headers.map(|(name, value)| (name.to_lowercase(), value));
-        one_line.collect::<BTreeMap<_, _>>()
+        let lines = headers.map(|(name, value)| (name.to_lowercase(), value));
+        lines.collect()
     });
-    let query = prop_oneof![
-        Just(String::new()),
-        Just(MARKER.to_owned()),
-        any::<String>()
-    ];
-    (method, path, query, headers).prop_map(|(method, path, query, headers)| Request {
+    (method, path, text(), headers).prop_map(|(method, path, query, headers)| Request {
         method,
         path,
         query,
         headers,
     })
+}
+
+#[rustfmt::skip] // a line each
+fn header() -> impl Strategy<Value = (String, String)> {
+    let named = |name: &str, values: &'static [&'static str]| {
+        (Just(name.to_owned()), prop_oneof![6 => word(values), 1 => text()])
+    };
+    prop_oneof![
+        named("cookie", &["count=2", "a=b; count=007; c", "count=abc", "count=\"7\"; count=3", "city=São; count=2"]),
+        named("cookie", &["count=18446744073709551615", " count = 7 ", "Count=7", "a=\u{1}b; c", "\u{a0}count=7"]),
+        named("accept", &["text/plain", "application/json;q=0.5, text/*", "*/*;q=0", "text/plain, , a/b", "a b/c"]),
+        named("accept-encoding", &["gzip", "br, gzip;q=0.5", "gzip;q=0", "*", "identity"]),
+        named("sec-fetch-site", &["same-origin", "none", "cross-site", "same-site"]),
+        named("sec-fetch-mode", &["cors", "navigate", "no-cors"]),
+        named("sec-fetch-dest", &["document", "empty", "image"]),
+        named("sec-purpose", &["prefetch;prerender", "other"]),
+        named("origin", &["https://blog.example.com", "https://example.org", "https://example.com", "null"]),
+        named("host", &["example.com", "localhost:9000", "127.0.0.1", "1234567890.{dns}"]),
+        named("x-forwarded-proto", &["https", "http", "HTTP", "h t t p"]),
+        named("access-control-request-method", &["GET"]),
+        named("user-agent", &[MARKER]),
+        ("[a-zA-Z()é\u{1}]{0,5}".prop_map(|name| format!("x{name}")), text()),
+        (any::<String>(), text()),
+    ]
+}
+
+fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(words).prop_map(str::to_owned)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just(MARKER.to_owned()),
+        any::<String>()
+    ]
 }
 
 fn config() -> ProptestConfig {
