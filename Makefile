@@ -173,8 +173,8 @@ package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deploye
 
 # Three engines, each with its driver, and the clients of tests/local.rs. What a machine cannot have is
 # named here, and the tests of the other engines still run.
-BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb curl wget
-BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver Xvfb curl wget
+BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth curl wget
+BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth curl wget
 
 .PHONY: browsers
 browsers:
