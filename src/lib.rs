@@ -4,7 +4,8 @@
 //! An event of a front door (a Function URL, API Gateway, a load balancer, VPC Lattice) becomes a
 //! request in [`function`]; [`respond()`] decides the answer, without waiting and without fail:
 //!
-//! 1. the path, without its API Gateway stage, names the page, the reset, or nothing (`route`);
+//! 1. the path, without its API Gateway stage, names the page, the reset, the deletion of the cookie,
+//!    or nothing (`route`);
 //! 2. a load that nobody sees is refused, so that it does not count (`fetch_metadata`), and so is a
 //!    script of a site that the owner has not listed (`embedding`);
 //! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and one is added;

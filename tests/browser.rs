@@ -487,13 +487,9 @@ async fn nothing_scrolls_sideways_from_320_pixels_up(browser: &Browser, site: &S
         page.open_all(browser, site).await;
         for width in [320, 375, 600, 895, 896, 1024, 1280, 1920, 2560] {
             browser.resize(width, 800).await;
-            let beyond = browser
-                .run(
-                    "const { scrollWidth, clientWidth } = document.documentElement;
-                      return scrollWidth - clientWidth",
-                )
-                .await;
-            assert_eq!(beyond, 0, "{page:?} at {width} pixels");
+            let beyond = "const { scrollWidth, clientWidth } = document.documentElement;
+                return scrollWidth - clientWidth";
+            assert_eq!(browser.run(beyond).await, 0, "{page:?} at {width} pixels");
         }
     }
 }
@@ -514,16 +510,13 @@ async fn the_keyboard_reaches_all_that_can_be_pressed_with_a_visible_focus(
         assert_eq!(browser.run(focus).await, json!([element, "solid", "3px"]));
     }
     press(browser, Key::Enter).await;
-    browser
-        .text_once("details", |text| text.contains("HttpOnly"))
-        .await;
-    browser
-        .run("document.querySelector('button').focus()")
-        .await;
+    let opened = browser.text_once("details", |text| text.contains("HttpOnly"));
+    opened.await;
+    let reset = "document.querySelector('button').focus()";
+    browser.run(reset).await;
     press(browser, Key::Enter).await;
-    browser
-        .text_once("h1", |text| text == "Page Count: 1")
-        .await;
+    let restarted = browser.text_once("h1", |text| text == "Page Count: 1");
+    restarted.await;
 }
 
 async fn press(browser: &Browser, key: Key) {
@@ -534,24 +527,19 @@ async fn press(browser: &Browser, key: Key) {
 async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
     let axe = env::var_os("AXE_CORE").expect("AXE_CORE names axe.min.js: make test sets it");
     let axe = fs::read_to_string(&axe).unwrap_or_else(|error| panic!("{}: {error}", axe.display()));
-    for (setup, width) in [
-        (Setup::Usual, 1280),
-        (Setup::Dark, 1280),
-        (Setup::Usual, 320),
-    ] {
+    let (light, dark) = (Setup::Usual, Setup::Dark);
+    for (setup, width) in [(light, 1280), (dark, 1280), (light, 320)] {
         let browser = open(usual.engine, setup).await;
         browser.resize(width, 800).await;
         for page in Page::ALL {
             let row = format!("{page:?}, {setup:?}, {width} pixels");
             page.open_all(&browser, site).await;
-            let scheme = browser
-                .run("return matchMedia('(prefers-color-scheme: dark)').matches")
-                .await;
-            assert_eq!(scheme, setup == Setup::Dark, "{row}");
+            let is_dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
+            assert_eq!(browser.run(is_dark).await, setup == dark, "{row}");
             // Where a pseudo-element is painted near a text, axe leaves the text's contrast open.
-            browser
-                .run("document.styleSheets[0].insertRule('::before, ::after { content: none !important }', document.styleSheets[0].cssRules.length)")
-                .await;
+            let unpaint = "const [style] = document.styleSheets;
+                style.insertRule('::before, ::after { content: none !important }', style.cssRules.length)";
+            browser.run(unpaint).await;
             browser.run(&axe).await;
             let found = browser.execute_async(RUN_AXE, Vec::new()).await.unwrap();
             assert_eq!(found.json(), &json!([[], [], true]), "{row}");

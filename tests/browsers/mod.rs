@@ -86,6 +86,7 @@ impl Engine {
     }
 
     fn capabilities(self, setup: Setup, proxy: SocketAddr) -> Capabilities {
+        let light = u8::from(setup != Setup::Dark);
         let no_cookies = setup == Setup::NoCookies;
         let mut capabilities = match self {
             Self::Chromium => json!({
@@ -100,6 +101,7 @@ impl Engine {
                         "--disable-background-networking", "--disable-component-update", "--disable-sync",
                         // The same pixels on any screen.
                         "--force-device-scale-factor=1", "--hide-scrollbars",
+                        format!("--blink-settings=preferredColorScheme={light}"),
                     ],
                     "prefs": {
                         "profile.default_content_setting_values.cookies": if no_cookies { 2 } else { 1 },
@@ -112,7 +114,7 @@ impl Engine {
                 "moz:firefoxOptions": {
                     "args": ["-headless"],
                     "prefs": {
-                        "layout.css.prefers-color-scheme.content-override": u8::from(setup != Setup::Dark),
+                        "layout.css.prefers-color-scheme.content-override": light,
                         // None at all; or, which is its default, for each site its own.
                         "network.cookie.cookieBehavior": if no_cookies { 2 } else { 5 },
                         // The tab key goes to links too, on every system.
@@ -200,20 +202,9 @@ impl Browser {
             driver: driver.unwrap_or_else(|error| panic!("{error}\n{}", process.log())),
             _process: process,
         };
-        match engine {
-            Engine::Chromium if setup == Setup::Dark => {
-                let dark = json!({ "name": "prefers-color-scheme", "value": "dark" });
-                let features = json!({ "features": [dark] });
-                browser
-                    .devtools("Emulation.setEmulatedMedia", features)
-                    .await;
-            }
-            Engine::Firefox => {
-                browser
-                    .run_in_firefox("document.documentElement.style.minWidth = 0")
-                    .await;
-            }
-            Engine::Chromium | Engine::WebKit => {}
+        if engine == Engine::Firefox {
+            let narrow = "document.documentElement.style.minWidth = 0";
+            browser.run_in_firefox(narrow).await;
         }
         browser
     }
@@ -301,12 +292,6 @@ impl Browser {
         answer.json().clone()
     }
 
-    /// Sends a command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/)
-    /// to Chromium.
-    async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.cdp().send_raw(command, parameters).await.unwrap()
-    }
-
     /// What a script returns that runs in Firefox's own window.
     async fn run_in_firefox(&self, script: &str) -> Value {
         self.cmd(MozContext("chrome")).await.unwrap();
@@ -321,8 +306,8 @@ impl Browser {
             let size = json!({
                 "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
             });
-            self.devtools("Emulation.setDeviceMetricsOverride", size)
-                .await;
+            let command = "Emulation.setDeviceMetricsOverride";
+            self.cdp().send_raw(command, size).await.unwrap();
         } else {
             self.set_window_rect(0, 0, width, height).await.unwrap();
         }
@@ -342,13 +327,10 @@ impl Browser {
             }
             Engine::Firefox => {
                 // It has its own troubles there too.
-                let messages = self
-                    .run_in_firefox(
-                        "const messages = Services.console.getMessageArray().map(String);
-                         Services.console.reset();
-                         return messages.filter(it => it.includes('.example.'))",
-                    )
-                    .await;
+                let script = "const messages = Services.console.getMessageArray().map(String);
+                    Services.console.reset();
+                    return messages.filter(it => it.includes('.example.'))";
+                let messages = self.run_in_firefox(script).await;
                 serde_json::from_value(messages).unwrap()
             }
             Engine::WebKit => unimplemented!("its driver keeps the console to itself"),
@@ -363,10 +345,7 @@ struct MozContext(&'static str);
 
 impl FormatRequestData for MozContext {
     fn format_request(&self, session: &SessionId) -> RequestData {
-        RequestData::new(
-            http::Method::POST,
-            format!("/session/{session}/moz/context"),
-        )
-        .add_body(json!({ "context": self.0 }))
+        let path = format!("/session/{session}/moz/context");
+        RequestData::new(http::Method::POST, path).add_body(json!({ "context": self.0 }))
     }
 }
