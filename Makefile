@@ -96,9 +96,12 @@ starter: .tools/sam/installed ## Try what README.md says under "Start your own f
 	tests/starter.sh
 
 .PHONY: test-deploy
-test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT) browsers
+test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT)
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
-	$(PYTHON) -m pytest -rs tests/deploy
+	sam validate --lint
+	actionlint
+	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
+	$(PYTHON) -m pytest tests/deploy
 
 # CI needs valgrind. Elsewhere, the costs are left out where it is not installed.
 .PHONY: test-cost
@@ -155,10 +158,6 @@ fuzz: .tools/sam/installed tests/fuzz/Cargo.lock ## Look for an event whose answ
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must notice each
 	nice $(CARGO_MUTANTS) mutants
 
-.PHONY: dashboard
-dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg from template.yaml
-	$(PYTHON) tests/deploy/template.py | .tools/dashboard/bin/python tests/deploy/draw_dashboard.py docs/dashboard.svg
-
 # Without the path of Cargo's home in it, the program is the same on every machine.
 RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
@@ -171,4 +170,4 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(
 .PHONY: package
 package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deployed without Rust
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
-	  $(PYTHON) packaging/package.py $(BOOTSTRAP) dist
+	  $(PYTHON) deploy/package.py $(BOOTSTRAP) dist
