@@ -11,7 +11,6 @@ mod events;
 mod faults;
 mod load;
 mod local;
-mod manifest;
 mod model;
 mod other_cookies;
 mod support;
