@@ -68,7 +68,7 @@ check: .tools/sam/installed
 .PHONY: test-rust
 test-rust:
 	@echo "== The tests that need only Rust"
-	PROPTEST_CASES=4000 cargo test --locked
+	PROPTEST_CASES=1000 cargo test --locked
 
 .PHONY: test-program
 test-program: $(BOOTSTRAP)

@@ -1,41 +1,63 @@
-//! What of the templates is known when the program is built: the hashes of their styles, for the
-//! Content-Security-Policy, and the pieces of the page that never change, compressed.
+//! Prepares what is known of the templates when the program is built: their styles, minified, the
+//! hashes of these for the Content-Security-Policy, and the pieces of the page that never change,
+//! compressed.
 
-use std::{env, error::Error, fmt::Write, fs, io, path::Path};
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compress, Compression, FlushCompress};
+use lightningcss::stylesheet::{MinifyOptions, ParserOptions, PrinterOptions, StyleSheet};
 use sha2::{Digest, Sha256};
 
-/// How the tags of the templates open and close, as askama.toml says.
-const TAGS: [(&str, &str); 2] = [("{{", "}}"), ("<!--%", "%-->")];
+/// How the tags of the templates open and close.
+const TAGS: [(&str, &str); 2] = [("{{", "}}"), ("{%", "%}")];
 
-/// By so many bytes of its text the program finds a piece in a page.
+/// The program looks for this many bytes of a piece to find it in a page.
 const PIECE_START_LENGTH: usize = 16;
 
-/// Below this many bytes saved, a piece is not worth the search for it.
+/// A piece that saves fewer bytes is not worth the search for it.
 const LEAST_SAVING: usize = 40;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for (variable, template) in [
-        ("PAGE_STYLE_SHA256", "src/page.html"),
-        ("NOTICE_STYLE_SHA256", "src/notice.html"),
-    ] {
-        println!("cargo::rerun-if-changed={template}");
-        let html = fs::read_to_string(template)?;
-        let (_, rest) = html
-            .split_once("<style>")
-            .expect("the template has a style");
-        let (style, _) = rest.split_once("</style>").expect("the style ends");
-        println!(
-            "cargo::rustc-env={variable}={}",
-            BASE64_STANDARD.encode(Sha256::digest(style))
-        );
-    }
-    let pieces = compressed_pieces(&fs::read_to_string("src/page.html")?)?;
-    let folder = env::var_os("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&folder).join("page_pieces.rs"), pieces)?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it"));
+    let page_style = style("page", &out)?;
+    style("notice", &out)?;
+    println!("cargo::rerun-if-changed=src/page.html");
+    let page = fs::read_to_string("src/page.html")?;
+    let page = page.replace("{{ PAGE_STYLE|safe }}", &page_style);
+    fs::write(out.join("page_pieces.rs"), compressed_pieces(&page)?)?;
     Ok(())
+}
+
+/// Minifies the style of a template for `page.rs`, and hashes it for `security_headers.rs`.
+fn style(name: &str, out: &Path) -> Result<String, Box<dyn Error>> {
+    let path = format!("src/{name}.css");
+    println!("cargo::rerun-if-changed={path}");
+    let source = fs::read_to_string(&path)?;
+    let options = ParserOptions {
+        filename: path,
+        ..ParserOptions::default()
+    };
+    let mut style = StyleSheet::parse(&source, options).map_err(|error| error.to_string())?;
+    style.minify(MinifyOptions::default())?;
+    let options = PrinterOptions {
+        minify: true,
+        ..PrinterOptions::default()
+    };
+    let style = style.to_css(options)?.code;
+    fs::write(out.join(format!("{name}.css")), &style)?;
+    println!(
+        "cargo::rustc-env={}_STYLE_SHA256={}",
+        name.to_uppercase(),
+        BASE64_STANDARD.encode(Sha256::digest(&style))
+    );
+    Ok(style)
 }
 
 /// The pieces of a template that are worth it, as source for `compression.rs`.

@@ -11,6 +11,8 @@ use lambda_http::{
     request::RequestContext,
 };
 
+use crate::weight;
+
 /// A piece of `page.html` between two of its control tags.
 struct Piece {
     text: &'static str,
@@ -92,18 +94,11 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     named.or(any).unwrap_or(false)
 }
 
-/// Whether a weight is a number from 0.001 to 1
-/// ([RFC 9110, section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
+/// Whether a weight such as `q=0.5` is above 0.
 fn is_positive(weight: &str) -> bool {
     let weight = weight.trim();
-    let Some(number) = weight.strip_prefix("q=").or(weight.strip_prefix("Q=")) else {
-        return false;
-    };
-    // The syntax leaves out what else Rust reads as a number: signs, exponents, `NaN`, `.5`.
-    number.len() <= "0.001".len()
-        && number.starts_with(['0', '1'])
-        && number.bytes().all(|it| it.is_ascii_digit() || it == b'.')
-        && number.parse().is_ok_and(|it: f32| it > 0.0 && it <= 1.0)
+    let weight = weight.strip_prefix("q=").or(weight.strip_prefix("Q="));
+    weight.and_then(weight::parse).is_some_and(|it| it > 0)
 }
 
 #[cfg(test)]

@@ -50,17 +50,16 @@ pub fn read(headers: &HeaderMap) -> Received {
         })
         .map(|value| {
             let value = std::str::from_utf8(value).ok()?;
-            Cookie::new(NAME, value).value_trimmed().parse().ok()
+            VisitCount::from_digits(Cookie::new(NAME, value).value_trimmed())
         })
-        .fold(
-            Received::Nothing,
-            |received, count: Option<VisitCount>| match (received, count) {
+        .fold(Received::Nothing, |received, count| {
+            match (received, count) {
                 (Received::Count(greatest), Some(count)) => Received::Count(greatest.max(count)),
                 (_, Some(count)) => Received::Count(count),
                 (Received::Nothing, None) => Received::Malformed,
                 (_, None) => received,
-            },
-        )
+            }
+        })
 }
 
 /// Where the browser is to keep the cookie.

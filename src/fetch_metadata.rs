@@ -1,6 +1,6 @@
-//! What a browser says of the reason for its request.
+//! What a browser says about the reason for its request.
 
-use lambda_http::http::HeaderMap;
+use lambda_http::http::{HeaderMap, HeaderValue, header};
 
 /// Whether the browser only prefetches or prerenders the page, which the visitor may never see.
 ///
@@ -36,11 +36,24 @@ pub(crate) fn is_cross_site_fetch(headers: &HeaderMap) -> bool {
 }
 
 /// Whether another site, or another host of this site, has the browser send the request.
+///
+/// A browser that does not send `Sec-Fetch-Site` (an old one, or any over plain HTTP) still sends `Origin`
+/// with a form, which has to name the host that was asked. Without either the client is a program, which
+/// has no visitor's cookie to lose. Go's
+/// [`CrossOriginProtection`](https://pkg.go.dev/net/http#CrossOriginProtection) decides in the same way.
 pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("sec-fetch-site")
-        .iter()
-        .any(|site| site != "same-origin" && site != "none")
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| site != "same-origin" && site != "none");
+    }
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.as_bytes();
+        let named = origin
+            .strip_prefix(b"https://")
+            .or_else(|| origin.strip_prefix(b"http://"));
+        named.is_none() || named != host
+    })
 }
 
 fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
@@ -49,7 +62,7 @@ fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::http::{HeaderName, HeaderValue};
+    use lambda_http::http::HeaderName;
 
     use super::*;
 
@@ -85,5 +98,37 @@ mod tests {
             assert!(!is_speculative(&request(name, value)), "{name}: {value}");
         }
         assert!(!is_speculative(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn without_sec_fetch_site_the_origin_has_to_name_the_host() {
+        for (host, origin, elsewhere) in [
+            ("example.com", "https://example.com", false),
+            ("example.com", "http://example.com", false),
+            ("example.com:8443", "https://example.com:8443", false),
+            ("example.com", "https://evil.example", true),
+            ("example.com", "https://example.com.evil.example", true),
+            ("example.com", "https://example.com:8443", true),
+            ("example.com", "https://example.com/", true),
+            ("example.com", "example.com", true),
+            ("example.com", "null", true),
+            ("example.com", "", true),
+        ] {
+            let mut headers = request("origin", origin);
+            headers.insert("host", HeaderValue::from_static(host));
+            assert_eq!(is_from_elsewhere(&headers), elsewhere, "{host} {origin}");
+            headers.append("origin", HeaderValue::from_static("https://evil.example"));
+            assert!(is_from_elsewhere(&headers), "two origins");
+            headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+            assert!(!is_from_elsewhere(&headers), "the browser has said");
+        }
+        assert!(
+            is_from_elsewhere(&request("origin", "https://example.com")),
+            "no host"
+        );
+        assert!(
+            !is_from_elsewhere(&request("host", "example.com")),
+            "a program"
+        );
     }
 }

@@ -18,7 +18,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Error> {
-    // First, because `make run` looks for a refused setting so.
     let settings = Settings::from_env()?;
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         return Err("AWS Lambda starts this program; to see the page here, `make run`".into());

@@ -1,6 +1,6 @@
 //! The HTML: the page that shows the exchange, and the short notices.
 
-use askama::{Template, filters::HtmlSafe};
+use askama::Template;
 use lambda_http::http::StatusCode;
 
 use crate::{CookieLifetime, VisitCount, count_cookie::Received};
@@ -18,7 +18,7 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
     let page = Page {
         received,
         count: received.next(),
-        set_cookie: set_cookie.rsplit_once(' ').unwrap_or((set_cookie, "")),
+        set_cookie: with_last_attribute_apart(set_cookie),
         lifetime,
     };
     page.render().expect("writing to a String does not fail")
@@ -26,27 +26,49 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
 #[must_use]
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "writing to a String does not fail"
-)]
 pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
     let title = match status {
         StatusCode::NOT_FOUND => "Page not found",
-        StatusCode::SERVICE_UNAVAILABLE => "Not a visit yet",
-        _ => "Nothing happened",
+        _ => "Not allowed",
     };
-    Notice { title, text, home }
-        .render()
-        .expect("writing to a String does not fail")
+    render_notice(title, text, None, home)
 }
+
+/// Renders the short page that tells a visitor that the cookie is deleted; `set_cookie` is the
+/// answer's own `Set-Cookie`.
+#[must_use]
+pub fn forgotten(set_cookie: &str) -> String {
+    let text =
+        "Your browser deleted the cookie, because this answer set its lifetime to 0 seconds:";
+    let set_cookie = Some(with_last_attribute_apart(set_cookie));
+    render_notice("Cookie deleted", text, set_cookie, "./")
+}
+
+fn render_notice(title: &str, text: &str, set_cookie: Option<(&str, &str)>, home: &str) -> String {
+    Notice {
+        title,
+        text,
+        set_cookie,
+        home,
+    }
+    .render()
+    .expect("writing to a String does not fail")
+}
+
+/// `Max-Age` must not break at its hyphen.
+fn with_last_attribute_apart(set_cookie: &str) -> (&str, &str) {
+    set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
+}
+
+/// The styles beside the templates, as `build.rs` has minified them.
+const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
+const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
 
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
     received: Received,
     count: VisitCount,
-    /// Its last attribute apart: `Max-Age` must not break at its hyphen.
     set_cookie: (&'a str, &'a str),
     lifetime: CookieLifetime,
 }
@@ -62,13 +84,11 @@ impl Page<'_> {
     }
 }
 
-/// Digits have nothing to escape, and the page shows them eight times.
-impl HtmlSafe for VisitCount {}
-
 #[derive(Template)]
 #[template(path = "notice.html")]
 struct Notice<'a> {
     title: &'a str,
     text: &'a str,
+    set_cookie: Option<(&'a str, &'a str)>,
     home: &'a str,
 }

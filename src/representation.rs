@@ -1,15 +1,14 @@
 //! The forms that an answer to a visit can take.
 
-use headers_accept::Accept;
-use lambda_http::http::{HeaderMap, HeaderValue, header};
-use mediatype::{MediaType, names};
+use std::cmp::Reverse;
 
-/// What `Accept` can choose from, the server's favourite first.
-static MEDIA_TYPES: [MediaType<'static>; 3] = [
-    MediaType::new(names::TEXT, names::HTML),
-    MediaType::new(names::APPLICATION, names::JSON),
-    MediaType::new(names::TEXT, names::PLAIN),
-];
+use lambda_http::http::{HeaderMap, HeaderValue, header};
+use mediatype::{
+    MediaType, Name, ReadParams,
+    names::{_STAR, APPLICATION, HTML, JSON, PLAIN, Q, TEXT},
+};
+
+use crate::weight::{self, Weight};
 
 /// A form of the count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,34 +22,77 @@ pub(crate) enum Representation {
 }
 
 impl Representation {
+    /// The server's favourite is the first.
+    const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Text];
+
     /// The form that the client likes best, by `Accept`
     /// ([RFC 9110, section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)).
     ///
     /// HTML where the header is missing, malformed, undecided, or accepts none of the three: a page
     /// is of more use to a visitor than a 406.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
-        let mut lines = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .filter(|line| !line.trim().is_empty());
-        let accept = match (lines.next(), lines.next()) {
-            (None, _) => return Self::Html,
-            // Browsers open with what is liked best already, and their lists are long to parse.
-            (Some(line), None) if line.starts_with("text/html,") => return Self::Html,
-            (Some(line), None) => line.parse::<Accept>(),
+        let lines = headers.get_all(header::ACCEPT).iter();
+        let lines = lines.filter_map(|line| line.to_str().ok());
+        let mut lines = lines.peekable();
+        match lines.peek() {
+            None => Self::Html,
+            // Browsers put what they like best first, and the rest of their long lists is a twentieth of the
+            // instructions of a visit.
+            Some(line) if line.starts_with("text/html,") => Self::Html,
             // Several lines are one list (RFC 9110, section 5.3).
-            (Some(first), Some(second)) => lines
-                .fold([first, second].join(","), |list, line| list + "," + line)
-                .parse(),
+            Some(_) => Self::preferred(&lines.collect::<Vec<_>>().join(",")).unwrap_or(Self::Html),
+        }
+    }
+
+    // By hand, because the crate headers-accept refuses empty elements (RFC 9110, section 5.6.1.2) and takes
+    // a media range with a parameter for that of another form.
+    fn preferred(list: &str) -> Option<Self> {
+        let mut is_quoted = false;
+        let ranges = list
+            .split(|character| {
+                is_quoted ^= character == '"';
+                character == ',' && !is_quoted
+            })
+            .map(str::trim_ascii)
+            .filter(|element| !element.is_empty())
+            .map(|element| {
+                let range = MediaType::parse(element).ok()?;
+                let weight = match range.get_param(Q) {
+                    Some(weight) => weight::parse(weight.as_str())?,
+                    None => weight::MAX,
+                };
+                Some((range.ty, range.subty, weight))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let best = |form: &Self| -> Option<(Weight, u8, Reverse<usize>)> {
+            let ranges = ranges.iter().enumerate();
+            let matching = ranges.filter_map(|(position, &(ty, subty, weight))| {
+                Some((form.specificity(ty, subty)?, weight, Reverse(position)))
+            });
+            // The most specific range alone says how much the client likes a form.
+            let (specificity, weight, position) = matching.max()?;
+            (weight > 0).then_some((weight, specificity, position))
         };
-        match accept
-            .ok()
-            .and_then(|accept| accept.negotiate(&MEDIA_TYPES))
-        {
-            Some(chosen) if chosen.subty == names::JSON => Self::Json,
-            Some(chosen) if chosen.subty == names::PLAIN => Self::Text,
-            _ => Self::Html,
+        let liked = Self::ALL.iter().filter(|form| best(form).is_some());
+        // Of several that are liked best `max_by_key` takes the last.
+        liked.rev().max_by_key(|form| best(form)).copied()
+    }
+
+    /// How exactly a media range names this form, if it does.
+    fn specificity(self, ty: Name<'_>, subty: Name<'_>) -> Option<u8> {
+        let name = match self {
+            Self::Html => (TEXT, HTML),
+            Self::Json => (APPLICATION, JSON),
+            Self::Text => (TEXT, PLAIN),
+        };
+        if (ty, subty) == name {
+            Some(2)
+        } else if (ty, subty) == (name.0, _STAR) {
+            Some(1)
+        } else if (ty, subty) == (_STAR, _STAR) {
+            Some(0)
+        } else {
+            None
         }
     }
 
@@ -95,6 +137,14 @@ mod tests {
             ("application/json, text/plain, */*", Representation::Json),
             ("image/png, text/plain", Representation::Text),
             ("application/*", Representation::Json),
+            ("application/json;charset=utf-8", Representation::Json),
+            (
+                "text/plain; a=\"b, c\", application/json;q=0.9",
+                Representation::Text,
+            ),
+            ("text/plain, , application/json", Representation::Text),
+            (",text/plain,", Representation::Text),
+            ("*/*, text/plain", Representation::Text),
         ] {
             assert_eq!(negotiate(&[accept]), form, "{accept}");
         }
@@ -169,10 +219,9 @@ mod tests {
             "application/json;q=0",
             "*/*;q=0",
             "\u{fc}",
-            // headers-accept takes a media type with a parameter for another, and a list with an
-            // element that is white space for malformed.
-            "application/json;charset=utf-8",
-            "text/plain, , application/json",
+            "application/json, nonsense",
+            "application/json;q=2",
+            "application/json;q=0.5;q=x",
         ] {
             assert_eq!(negotiate(&[accept]), Representation::Html, "{accept:?}");
         }

@@ -29,7 +29,7 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_unseen(headers) => {
             notice(
                 StatusCode::FORBIDDEN,
-                "This page cannot be loaded as part of another page.",
+                "This page cannot be part of another page.",
                 "./",
             )
         }
@@ -45,28 +45,39 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         {
             preflight(headers)
         }
-        (Route::Reset, &Method::POST) if fetch_metadata::is_from_elsewhere(headers) => notice(
-            StatusCode::FORBIDDEN,
-            "Another site tried to reset your count. Only the button on the page can do that.",
-            "./",
-        ),
+        (Route::Reset | Route::Forget, &Method::POST)
+            if fetch_metadata::is_from_elsewhere(headers) =>
+        {
+            notice(
+                StatusCode::FORBIDDEN,
+                "Another site tried to change your count. Only the buttons on the page can do that.",
+                "./",
+            )
+        }
         (Route::Reset, &Method::POST) => {
             log::reset();
             reset(https)
         }
+        (Route::Forget, &Method::POST) => {
+            log::forget();
+            forget(https)
+        }
         (Route::Reset, _) => method_not_allowed(
             "POST",
-            "This address is for a button. To start again at 1, press “Reset to 1” on the page.",
+            "To start again at 1, use the button “Reset to 1” on the page.",
+        ),
+        (Route::Forget, _) => method_not_allowed(
+            "POST",
+            "To delete the cookie, use the button “Delete the cookie” on the page.",
         ),
         (Route::StageWithoutSlash(stage), &Method::GET | &Method::HEAD) => redirect(
             StatusCode::PERMANENT_REDIRECT,
             HeaderValue::try_from(format!("{stage}/"))
                 .unwrap_or_else(|_| HeaderValue::from_static("./")),
         ),
-        (Route::Page | Route::StageWithoutSlash(_), _) => method_not_allowed(
-            "GET, HEAD",
-            "The page can be opened, but nothing can be sent to it.",
-        ),
+        (Route::Page | Route::StageWithoutSlash(_), _) => {
+            method_not_allowed("GET, HEAD", "This page only accepts GET and HEAD.")
+        }
         (Route::Unknown { depth }, _) => notice(
             StatusCode::NOT_FOUND,
             "There is nothing at this address.",
@@ -116,8 +127,6 @@ fn visit(
 
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    // Room for all that the answer will carry, instead of growing three times.
-    headers.reserve(13);
     describe(headers, representation, gzip);
     headers.insert(header::SET_COOKIE, set_cookie);
     response
@@ -148,12 +157,13 @@ fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool)
     );
 }
 
-/// Not a 200, which the browser may show later from its store without asking again: that visit would
-/// be lost. After a failed prefetch or prerender it loads the page when the visitor opens it.
+/// Not a 200, which the browser may show later from its store without asking again: that visit would be
+/// lost. After any status from 400 on it loads the page when the visitor opens it, and one from 500 on
+/// would look like a failure of the function.
 fn prefetch() -> Response<Body> {
     notice(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "A visit counts when somebody opens the page, not when a browser loads it ahead of time.",
+        StatusCode::FORBIDDEN,
+        "A visit counts when you open the page, not when your browser loads it in advance.",
         "./",
     )
 }
@@ -164,6 +174,17 @@ fn reset(https: bool) -> Response<Body> {
         header::SET_COOKIE,
         count_cookie::forget(Jar::OwnSite { secure: https }),
     );
+    response
+}
+
+/// Not a redirect as after a reset: to the page it would lead to a visit, which sets a new cookie.
+fn forget(https: bool) -> Response<Body> {
+    let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
+    let page = page::forgotten(set_cookie.to_str().expect("the cookie is ASCII"));
+    let mut response = html(StatusCode::OK, page);
+    response
+        .headers_mut()
+        .insert(header::SET_COOKIE, set_cookie);
     response
 }
 
@@ -192,7 +213,11 @@ fn method_not_allowed(allow: &'static str, text: &str) -> Response<Body> {
 }
 
 fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
-    let mut response = Response::new(Body::Text(page::notice(status, text, home)));
+    html(status, page::notice(status, text, home))
+}
+
+fn html(status: StatusCode, page: String) -> Response<Body> {
+    let mut response = Response::new(Body::Text(page));
     *response.status_mut() = status;
     response
         .headers_mut()

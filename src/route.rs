@@ -7,8 +7,10 @@ use lambda_http::{Request, RequestExt, request::RequestContext};
 pub(crate) enum Route<'a> {
     /// `/`: the page.
     Page,
-    /// `/reset`: where the page's button posts to.
+    /// `/reset`: where the page's button "Reset to 1" posts to.
     Reset,
+    /// `/forget`: where the page's button "Delete the cookie" posts to.
+    Forget,
     /// `/prod` instead of `/prod/`, from where the page's relative links would leave the stage.
     StageWithoutSlash(&'a str),
     /// Any other path.
@@ -56,6 +58,7 @@ impl<'a> Route<'a> {
         match path {
             "/" | "" => Self::Page,
             "/reset" => Self::Reset,
+            "/forget" => Self::Forget,
             path => {
                 let folders = path.bytes().skip(1).filter(|byte| *byte == b'/');
                 Self::Unknown {
@@ -100,6 +103,7 @@ mod tests {
             ("/", Route::Page),
             ("", Route::Page),
             ("/reset", Route::Reset),
+            ("/forget", Route::Forget),
             ("/reset/", Route::Unknown { depth: 1 }),
             ("/favicon.ico", Route::Unknown { depth: 0 }),
             ("/a/b/c", Route::Unknown { depth: 2 }),
@@ -120,6 +124,7 @@ mod tests {
             ("$default", "/$default", Route::Unknown { depth: 0 }),
             ("prod", "/prod/", Route::Page),
             ("prod", "/prod/reset", Route::Reset),
+            ("prod", "/prod/forget", Route::Forget),
             ("prod", "/prod/x", Route::Unknown { depth: 0 }),
             ("prod", "/prod", Route::StageWithoutSlash("prod")),
             ("prod", "/production", Route::Unknown { depth: 0 }),
@@ -135,6 +140,7 @@ mod tests {
         for (path, requested, route) in [
             ("/", "/Prod/", Route::Page),
             ("/reset", "/Prod/reset", Route::Reset),
+            ("/forget", "/Prod/forget", Route::Forget),
             ("/x/y", "/Prod/x/y", Route::Unknown { depth: 1 }),
             ("/Prod/", "/Prod/Prod/", Route::Unknown { depth: 1 }),
             ("/", "/Prod", Route::StageWithoutSlash("Prod")),

@@ -6,11 +6,16 @@ use lambda_http::http::{HeaderMap, header, uri::Authority};
 
 /// Whether the request left the browser over HTTPS.
 ///
-/// The front door says so in `X-Forwarded-Proto`. Without that header it is taken for granted, since
-/// AWS serves public pages over HTTPS, except on a loopback host: there a development server
-/// answers over plain HTTP, where Safari refuses a `Secure` cookie and would show 1 for ever.
+/// The front door says so in `X-Forwarded-Proto`, and
+/// [VPC Lattice](https://docs.aws.amazon.com/vpc-lattice/latest/ug/http-targets.html) in
+/// `X-Forwarded-For-Proto`. Without either the answer is yes, since AWS serves public pages over HTTPS, except on a loopback host: a
+/// development server answers there over plain HTTP, where Safari refuses a `Secure` cookie and the count
+/// would stay at 1.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
-    match headers.get("x-forwarded-proto") {
+    let scheme = headers
+        .get("x-forwarded-proto")
+        .or_else(|| headers.get("x-forwarded-for-proto"));
+    match scheme {
         Some(scheme) => !scheme.as_bytes().eq_ignore_ascii_case(b"http"),
         None => !headers.get(header::HOST).is_some_and(|host| {
             Authority::try_from(host.as_bytes()).is_ok_and(|host| is_loopback(&host))
@@ -51,6 +56,15 @@ mod tests {
             assert!(is_https(&request(Some("https"), host)), "{host:?}");
             assert!(!is_https(&request(Some("http"), host)), "{host:?}");
             assert!(!is_https(&request(Some("HTTP"), host)), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn vpc_lattice_has_a_header_of_its_own() {
+        for (scheme, https) in [("https", true), ("http", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for-proto", HeaderValue::from_static(scheme));
+            assert_eq!(is_https(&headers), https, "{scheme}");
         }
     }
 

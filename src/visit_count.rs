@@ -1,15 +1,15 @@
 //! The number itself.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::fmt;
 
 /// How often a browser has visited the page, this visit included.
 ///
 /// ```
 /// use page_visit_counter::VisitCount;
 ///
-/// let sent: VisitCount = "2".parse()?;
+/// let sent = VisitCount::from_digits("2").unwrap();
 /// assert_eq!(sent.next().to_string(), "3");
-/// # Ok::<(), page_visit_counter::ParseVisitCountError>(())
+/// assert_eq!(VisitCount::from_digits("-2"), None);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct VisitCount(u64);
@@ -17,6 +17,14 @@ pub struct VisitCount(u64);
 impl VisitCount {
     /// The count of a browser's first visit.
     pub const FIRST: Self = Self(1);
+
+    /// Reads a decimal number from 0 to [`u64::MAX`]: ASCII digits only, leading zeros included.
+    #[must_use]
+    pub fn from_digits(digits: &str) -> Option<Self> {
+        // `u64::from_str` would also take a `+`.
+        let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_decimal).map(Self)
+    }
 
     /// The count after one more visit. At [`u64::MAX`] it stays there: a count never wraps.
     #[must_use]
@@ -49,37 +57,6 @@ impl fmt::Display for VisitCount {
     }
 }
 
-/// Reads ASCII digits only, leading zeros included. [`u64::from_str`] would also take a `+`.
-impl FromStr for VisitCount {
-    type Err = ParseVisitCountError;
-
-    fn from_str(digits: &str) -> Result<Self, Self::Err> {
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ParseVisitCountError(()));
-        }
-        digits
-            .parse()
-            .map(Self)
-            .map_err(|_| ParseVisitCountError(()))
-    }
-}
-
-/// The text is not a decimal number from 0 to [`u64::MAX`].
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ParseVisitCountError(());
-
-impl fmt::Display for ParseVisitCountError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "a visit count is a decimal number from 0 to {}",
-            u64::MAX
-        )
-    }
-}
-
-impl Error for ParseVisitCountError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +70,24 @@ mod tests {
             ("0000000000000000000000007", 7),
             ("18446744073709551615", u64::MAX),
         ] {
-            assert_eq!(text.parse(), Ok(VisitCount(count)), "{text:?}");
+            let read = VisitCount::from_digits(text);
+            assert_eq!(read, Some(VisitCount(count)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reads_nothing_else() {
+        for text in [
+            "",
+            "abc",
+            "-5",
+            "+5",
+            "1_000",
+            "٣",
+            "1.0",
+            "18446744073709551616",
+        ] {
+            assert_eq!(VisitCount::from_digits(text), None, "{text:?}");
         }
     }
 
@@ -107,13 +101,5 @@ mod tests {
         ] {
             assert_eq!(VisitCount(count).next(), VisitCount(next), "{count}");
         }
-    }
-
-    #[test]
-    fn the_error_says_what_a_count_is() {
-        assert_eq!(
-            "abc".parse::<VisitCount>().unwrap_err().to_string(),
-            "a visit count is a decimal number from 0 to 18446744073709551615"
-        );
     }
 }

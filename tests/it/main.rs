@@ -11,6 +11,5 @@ mod events;
 mod faults;
 mod load;
 mod local;
-mod model;
-mod other_cookies;
+mod properties;
 mod support;

@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Runs all tests, so that a browser outlives the test that opened it.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// Browsers that a test has closed, for the next one that wants such a browser: to start one takes
-/// longer than most tests.
-static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
+/// The browsers of tests that have passed, for the next one that wants such a browser: to start one
+/// takes longer than most tests.
+static IDLE: Mutex<Vec<Session>> = Mutex::new(Vec::new());
 
 /// The display of `WebKit`, which has no headless mode.
 static DISPLAY: LazyLock<Display> = LazyLock::new(Display::start);
@@ -50,33 +50,15 @@ pub(crate) struct Wishes {
 }
 
 impl Engine {
-    /// Opens a browser that reaches the web through this proxy.
-    pub(crate) async fn open(self, wishes: Wishes, proxy: SocketAddr) -> Browser {
-        let idle = {
-            let mut idle = IDLE.lock().unwrap();
-            let found = idle
-                .iter()
-                .position(|it| it.engine == self && it.wishes == wishes);
-            found.map(|index| idle.swap_remove(index))
-        };
-        match idle {
-            Some(browser) => browser,
-            None => Browser::start(self, wishes, proxy).await,
-        }
-    }
-
     /// Starts the program that drives it, which starts the browser.
     fn driver(self, wishes: Wishes) -> (ServerProcess, String) {
         static DRIVERS: AtomicUsize = AtomicUsize::new(0);
 
-        let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
         let port = free_port();
-        let port_option = format!("--port={port}");
-        let command = match self {
-            Self::Chromium => vec!["chromedriver".to_owned(), port_option],
+        let mut command = match self {
+            Self::Chromium => vec!["chromedriver".to_owned()],
             Self::Firefox => vec![
                 "geckodriver".to_owned(),
-                port_option,
                 "--websocket-port=0".to_owned(),
                 // To read the console, and to let the window be as narrow as a phone.
                 "--allow-system-access".to_owned(),
@@ -90,25 +72,16 @@ impl Engine {
                     if wishes.dark { ":dark" } else { "" }
                 ),
                 "WebKitWebDriver".to_owned(),
-                port_option,
             ],
         };
-        let program = &command[if self == Self::WebKit { 4 } else { 0 }];
-        assert!(
-            is_installed(program),
-            "{program} is not installed, and {self:?} cannot be tested without it; \
-             `-- --skip {}::` leaves it out",
-            format!("{self:?}").to_lowercase()
-        );
-        let name = format!("{self:?}{number}");
+        command.push(format!("--port={port}"));
         let command: Vec<_> = command.iter().map(String::as_str).collect();
-        let mut process = ServerProcess::start(&name.to_lowercase(), &command);
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            process.assert_running();
-            assert!(Instant::now() < deadline, "{}", process.log());
-            thread::sleep(PAUSE);
-        }
+        let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{self:?}{number}").to_lowercase();
+        let mut process = ServerProcess::start(&name, &command);
+        once(&mut process, |_| {
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         (process, format!("http://127.0.0.1:{port}"))
     }
 
@@ -184,9 +157,17 @@ impl Engine {
     }
 }
 
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+/// What a server has as soon as it has started.
+fn once<T>(process: &mut ServerProcess, found: impl Fn(&ServerProcess) -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = found(process) {
+            return found;
+        }
+        process.assert_running();
+        assert!(Instant::now() < deadline, "{}", process.log());
+        thread::sleep(PAUSE);
+    }
 }
 
 /// The browser of `WebKitGTK`, which Debian keeps among the libraries.
@@ -207,20 +188,14 @@ struct Display {
 
 impl Display {
     fn start() -> Self {
-        assert!(is_installed("Xvfb"), "Xvfb is not installed");
         // It chooses a free number, and prints it.
         let command = "Xvfb -displayfd 1 -screen 0 2560x1600x24 -nolisten tcp";
         let command: Vec<_> = command.split(' ').collect();
         let mut process = ServerProcess::start("xvfb", &command);
-        let deadline = Instant::now() + PATIENCE;
-        let number = loop {
-            if let Some(number) = process.log().lines().find(|it| it.parse::<u16>().is_ok()) {
-                break number.to_owned();
-            }
-            process.assert_running();
-            assert!(Instant::now() < deadline, "{}", process.log());
-            thread::sleep(PAUSE);
-        };
+        let number = once(&mut process, |process| {
+            let log = process.log();
+            log.lines().find_map(|line| line.parse::<u16>().ok())
+        });
         // The toolbar would keep the window from being as narrow as a phone.
         let config = env::current_dir().unwrap().join("target/browser-gtk");
         fs::create_dir_all(config.join("gtk-3.0")).unwrap();
@@ -237,41 +212,63 @@ impl Display {
     }
 }
 
-/// A browser that a test has for itself.
-pub(crate) struct Browser {
+/// A running browser.
+struct Session {
     engine: Engine,
     wishes: Wishes,
     driver: WebDriver,
     _process: ServerProcess,
 }
 
-impl Deref for Browser {
-    type Target = WebDriver;
-
-    fn deref(&self) -> &WebDriver {
-        &self.driver
-    }
-}
-
-/// One that a failed test does not close ends with its driver: to close it here would block the
-/// runtime, which the request to the driver needs.
-impl Drop for Browser {
+/// It ends with its driver: to close it here would block the runtime, which the request to the driver
+/// needs.
+impl Drop for Session {
     fn drop(&mut self) {
         self.driver.clone().leak().ok();
     }
 }
 
+/// A browser that a test has for itself.
+pub(crate) struct Browser(Option<Session>);
+
+impl Deref for Browser {
+    type Target = WebDriver;
+
+    fn deref(&self) -> &WebDriver {
+        &self.session().driver
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            IDLE.lock().unwrap().extend(self.0.take());
+        }
+    }
+}
+
 impl Browser {
-    async fn start(engine: Engine, wishes: Wishes, proxy: SocketAddr) -> Self {
+    /// Opens a browser that reaches the web through this proxy.
+    pub(crate) async fn open(engine: Engine, wishes: Wishes, proxy: SocketAddr) -> Self {
+        let idle = {
+            let mut idle = IDLE.lock().unwrap();
+            let found = idle
+                .iter()
+                .position(|it| it.engine == engine && it.wishes == wishes);
+            found.map(|index| idle.swap_remove(index))
+        };
+        if let Some(session) = idle {
+            session.driver.goto("about:blank").await.unwrap();
+            return Self(Some(session));
+        }
         let (process, url) = engine.driver(wishes);
         let driver = WebDriver::new(&url, engine.capabilities(wishes, proxy)).await;
-        let driver = driver.unwrap_or_else(|error| panic!("{error}\n{}", process.log()));
-        let browser = Self {
+        let browser = Self(Some(Session {
             engine,
             wishes,
-            driver,
+            driver: driver.unwrap_or_else(|error| panic!("{error}\n{}", process.log())),
             _process: process,
-        };
+        }));
         match engine {
             Engine::Chromium if wishes.dark => {
                 let dark = json!({ "name": "prefers-color-scheme", "value": "dark" });
@@ -290,10 +287,8 @@ impl Browser {
         browser
     }
 
-    /// Leaves it to the next test.
-    pub(crate) async fn close(self) {
-        self.goto("about:blank").await.unwrap();
-        IDLE.lock().unwrap().push(self);
+    fn session(&self) -> &Session {
+        self.0.as_ref().expect("a session until it is dropped")
     }
 
     /// The visible text of an element, with its white space normalised.
@@ -369,7 +364,7 @@ impl Browser {
 
     /// Sends a command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/)
     /// to Chromium.
-    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.cdp().send_raw(command, parameters).await.unwrap()
     }
 
@@ -383,7 +378,7 @@ impl Browser {
 
     /// Gives the page a window of this size, in CSS pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
-        if self.engine == Engine::Chromium {
+        if self.session().engine == Engine::Chromium {
             let size = json!({
                 "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
             });
@@ -401,7 +396,7 @@ impl Browser {
 
     /// What the console has said since it was asked last.
     pub(crate) async fn console(&self) -> Vec<String> {
-        match self.engine {
+        match self.session().engine {
             Engine::Chromium => {
                 let messages = self.browser_log().await.unwrap();
                 messages.into_iter().map(|it| it.message).collect()

@@ -1,5 +1,5 @@
-//! The web of the browser tests: a proxy that leads the sites of the tests to one server, over TLS,
-//! as the front door of a deployed counter would be reached.
+//! The web of the browser tests: a proxy that leads every site of the tests to one server, over TLS,
+//! as a deployed counter is reached.
 
 use std::{
     collections::HashMap,
@@ -8,12 +8,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Router,
-    extract::{Request, State},
+    body::to_bytes,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
     serve::Listener,
@@ -23,7 +24,7 @@ use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Runtime,
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -31,8 +32,10 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
+const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+
 /// A request and its answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) host: String,
     pub(crate) method: Method,
@@ -44,83 +47,117 @@ pub(crate) struct Exchange {
     pub(crate) encoding: Option<String>,
 }
 
-struct Shared {
+/// The proxy, and the server behind it.
+pub(crate) struct Web {
+    pub(crate) proxy: SocketAddr,
     counter: SocketAddr,
     client: Client,
     /// By host and path.
     pages: Mutex<HashMap<String, String>>,
-    record: watch::Sender<Vec<Exchange>>,
-}
-
-/// The proxy, and the server behind it.
-pub(crate) struct Web {
-    proxy: SocketAddr,
-    shared: Arc<Shared>,
+    record: Mutex<Vec<Exchange>>,
     sites: AtomicUsize,
 }
 
 impl Web {
     /// Serves the pages that the tests put there, and everything else as the counter does.
-    pub(crate) fn start(counter: SocketAddr, runtime: &Runtime) -> Self {
+    pub(crate) fn start(counter: SocketAddr, runtime: &Runtime) -> Arc<Self> {
         let client = Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
             .build()
             .unwrap();
-        let shared = Arc::new(Shared {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let web = Arc::new(Self {
+            proxy: listener.local_addr().unwrap(),
             counter,
             client,
             pages: Mutex::default(),
-            record: watch::Sender::default(),
+            record: Mutex::default(),
+            sites: AtomicUsize::new(1),
         });
-        let routes = Router::new()
-            .fallback(answer)
-            .with_state(Arc::clone(&shared));
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let proxy = listener.local_addr().unwrap();
+        let server = Arc::clone(&web);
         runtime.spawn(async move {
             let tunnels = Tunnels::listen(TcpListener::from_std(listener).unwrap());
-            axum::serve(tunnels, routes).await.unwrap();
+            let answer = move |request| Arc::clone(&server).answer(request);
+            axum::serve(tunnels, Router::new().fallback(answer))
+                .await
+                .unwrap();
         });
-        Self {
-            proxy,
-            shared,
-            sites: AtomicUsize::new(1),
-        }
-    }
-
-    /// Where browsers find the proxy.
-    pub(crate) fn proxy(&self) -> SocketAddr {
-        self.proxy
+        web
     }
 
     /// A counter with a name of its own, whose cookies and requests are apart from those of all others.
-    pub(crate) fn counter(&'static self) -> Site {
+    pub(crate) fn counter(self: &Arc<Self>) -> Site {
         let number = self.sites.fetch_add(1, Ordering::Relaxed);
         self.site(&format!("visits{number}.example.com"))
     }
 
     /// The site of this name.
-    pub(crate) fn site(&'static self, host: &str) -> Site {
+    pub(crate) fn site(self: &Arc<Self>, host: &str) -> Site {
         Site {
             host: host.to_owned(),
-            web: self,
+            web: Arc::clone(self),
         }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request) -> Response {
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let host = text(&request.headers()[header::HOST]);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let purpose = request.headers().get("sec-purpose").map(text);
+        let page = self
+            .pages
+            .lock()
+            .unwrap()
+            .get(&format!("{host}{path}"))
+            .cloned();
+        let response = match page {
+            Some(html) => Html(html).into_response(),
+            None => self.forward(request).await,
+        };
+        self.record.lock().unwrap().push(Exchange {
+            host,
+            method,
+            path,
+            purpose,
+            status: response.status(),
+            encoding: response.headers().get(header::CONTENT_ENCODING).map(text),
+        });
+        response
+    }
+
+    /// Asks the counter, with every header as it came, and with the scheme as a Function URL says it.
+    async fn forward(&self, request: Request) -> Response {
+        let (mut request, body) = request.into_parts();
+        let https = HeaderValue::from_static("https");
+        request.headers.insert("x-forwarded-proto", https);
+        let answer = self
+            .client
+            .request(
+                request.method,
+                format!("http://{}{}", self.counter, request.uri),
+            )
+            .headers(request.headers)
+            .body(to_bytes(body, 1024).await.unwrap())
+            .send()
+            .await
+            .unwrap();
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        // Of the connection, not of the answer.
+        headers.remove(header::TRANSFER_ENCODING);
+        (status, headers, answer.bytes().await.unwrap()).into_response()
     }
 }
 
 /// A host of the web.
 pub(crate) struct Site {
-    host: String,
-    web: &'static Web,
+    pub(crate) host: String,
+    web: Arc<Web>,
 }
 
 impl Site {
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
     /// The address of a page by its path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://{}{path}", self.host)
@@ -128,77 +165,34 @@ impl Site {
 
     /// Serves a page at this path instead of the counter's answer, and gives its address.
     pub(crate) fn serve(&self, path: &str, html: &str) -> String {
-        let mut pages = self.web.shared.pages.lock().unwrap();
+        let mut pages = self.web.pages.lock().unwrap();
         pages.insert(format!("{}{path}", self.host), html.to_owned());
         self.url(path)
     }
 
     /// All that it has answered so far.
     pub(crate) fn record(&self) -> Vec<Exchange> {
-        let record = self.web.shared.record.borrow();
+        let record = self.web.record.lock().unwrap();
         let record = record.iter().filter(|it| it.host == self.host);
         record.cloned().collect()
     }
 
-    /// Waits until it has answered such a request.
-    pub(crate) async fn recorded(&self, wanted: impl Fn(&Exchange) -> bool) -> Exchange {
-        let wanted = |it: &&Exchange| it.host == self.host && wanted(it);
-        let mut record = self.web.shared.record.subscribe();
-        let found = record.wait_for(|record| record.iter().any(|it| wanted(&it)));
-        let Ok(record) = tokio::time::timeout(Duration::from_secs(10), found).await else {
-            panic!("no such request within 10 s: {:#?}", self.record())
-        };
-        let record = record.expect("the web keeps its record");
-        record.iter().find(wanted).unwrap().clone()
+    /// Waits until it has answered so many such requests, and gives the last.
+    pub(crate) async fn recorded(
+        &self,
+        times: usize,
+        wanted: impl Fn(&Exchange) -> bool,
+    ) -> Exchange {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let record = self.record();
+            if let Some(exchange) = record.iter().filter(|it| wanted(it)).nth(times - 1) {
+                return exchange.clone();
+            }
+            assert!(Instant::now() < deadline, "not answered: {record:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
-}
-
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-    let host = text(&request.headers()[header::HOST]);
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let purpose = request.headers().get("sec-purpose").map(text);
-    let page = {
-        let pages = shared.pages.lock().unwrap();
-        pages.get(&format!("{host}{path}")).cloned()
-    };
-    let response = match page {
-        Some(html) => Html(html).into_response(),
-        None => forward(&shared, request).await,
-    };
-    let exchange = Exchange {
-        host,
-        method,
-        path,
-        purpose,
-        status: response.status(),
-        encoding: response.headers().get(header::CONTENT_ENCODING).map(text),
-    };
-    shared.record.send_modify(|record| record.push(exchange));
-    response
-}
-
-/// Asks the counter, with every header as it came, and with the scheme as a Function URL says it.
-async fn forward(shared: &Shared, request: Request) -> Response {
-    let (mut request, body) = request.into_parts();
-    let https = HeaderValue::from_static("https");
-    request.headers.insert("x-forwarded-proto", https);
-    let url = format!("http://{}{}", shared.counter, request.uri);
-    let answer = shared
-        .client
-        .request(request.method, url)
-        .headers(request.headers)
-        .body(axum::body::to_bytes(body, 1024).await.unwrap())
-        .send()
-        .await
-        .unwrap();
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut response = (status, answer.bytes().await.unwrap()).into_response();
-    *response.headers_mut() = headers;
-    // Of the connection, not of the answer.
-    response.headers_mut().remove(header::TRANSFER_ENCODING);
-    response
 }
 
 /// The connections that browsers make through the proxy to the sites of the tests.
@@ -250,18 +244,13 @@ async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStre
         request.push(stream.read_u8().await?);
     }
     let request = String::from_utf8_lossy(&request);
-    let site = request
+    let host = request
         .strip_prefix("CONNECT ")
         .and_then(|rest| rest.split_once(":443 "))
-        .filter(|(host, _)| {
-            ["example.com", "example.net", "example.org"]
-                .iter()
-                .any(|domain| host.ends_with(domain))
-        });
-    if site.is_none() {
-        stream
-            .write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-            .await?;
+        .map_or("", |(host, _)| host);
+    if !DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+        let refusal = b"HTTP/1.1 502 Bad Gateway\r\n\r\n";
+        stream.write_all(refusal).await?;
         return Err(io::ErrorKind::HostUnreachable.into());
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
@@ -270,7 +259,7 @@ async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStre
 
 /// With a certificate that nobody vouches for: the browsers are told to accept it.
 fn tls() -> TlsAcceptor {
-    let names = ["example.com", "example.net", "example.org"].map(|it| format!("*.{it}"));
+    let names = DOMAINS.map(|it| format!("*.{it}"));
     let certified = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -1,0 +1,225 @@
+//! What holds for any request, through any front door.
+//!
+//! `PROPTEST_CASES` sets how many requests each property tries.
+
+use std::collections::BTreeMap;
+
+use page_visit_counter::Settings;
+use proptest::{collection, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use crate::{
+    events::{merge, sample},
+    support::invariants::{self, Answer, parse},
+};
+
+/// In every field of a request. Whatever part of it an answer repeats, escaped or not, has the letters.
+const MARKER: &str = "zq7<\"'&>zq7";
+
+/// What a visitor sends, before any front door.
+#[derive(Clone, Debug)]
+struct Request {
+    method: String,
+    path: String,
+    query: String,
+    /// One line of each; HTTP does not permit some of them.
+    headers: BTreeMap<String, String>,
+}
+
+/// Its sample, and what differs from it in the delivery of a request.
+type FrontDoor = (&'static str, fn(&Request) -> Value);
+
+const FRONT_DOORS: [FrontDoor; 6] = [
+    ("first_visit", |it| payload_2(it, "$default", &it.path)),
+    ("http_api_first_visit", |it| {
+        payload_2(it, "prod", &format!("/prod{}", it.path))
+    }),
+    ("rest_api_first_visit", |it| {
+        json!({
+            "httpMethod": it.method,
+            "path": it.path,
+            "queryStringParameters": { (&it.query): it.query },
+            "headers": it.headers,
+            "multiValueHeaders": lists(it),
+            "requestContext": { "path": format!("/Prod{}", it.path) },
+        })
+    }),
+    ("alb_first_visit", |it| {
+        json!({
+            "httpMethod": it.method,
+            "path": it.path,
+            "queryStringParameters": { (&it.query): it.query },
+            "headers": it.headers,
+        })
+    }),
+    ("alb_multi_value_first_visit", |it| {
+        json!({
+            "httpMethod": it.method,
+            "path": it.path,
+            "multiValueQueryStringParameters": { (&it.query): [it.query] },
+            "multiValueHeaders": lists(it),
+        })
+    }),
+    ("vpc_lattice_first_visit", |it| {
+        json!({
+            "method": it.method,
+            "path": it.path,
+            "queryStringParameters": { (&it.query): [it.query] },
+            "headers": lists(it),
+        })
+    }),
+];
+
+fn payload_2(request: &Request, stage: &str, path: &str) -> Value {
+    let mut headers = request.headers.clone();
+    json!({
+        "cookies": headers.remove("cookie").map(|line| line.split(';').map(str::to_owned).collect::<Vec<_>>()),
+        "headers": headers,
+        "rawPath": path,
+        "rawQueryString": request.query,
+        "requestContext": { "stage": stage, "http": { "method": request.method, "path": path } },
+    })
+}
+
+fn lists(request: &Request) -> BTreeMap<&str, [&str; 1]> {
+    let headers = request.headers.iter();
+    headers.map(|(name, value)| (&**name, [&**value])).collect()
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let method = prop_oneof![
+        6 => Just("GET".to_owned()),
+        3 => word(&["HEAD", "POST", "OPTIONS", "PUT", "get", "G(T", "é"]),
+    ];
+    let path = prop_oneof![
+        6 => Just("/".to_owned()),
+        3 => word(&["/reset", "/forget", "/favicon.ico", "/reset/", "//", "/é", "/%zz", "/\u{1}", "/$default/"]),
+        1 => any::<String>().prop_map(|rest| format!("/{rest}")),
+    ];
+    // One line of each header, because front doors join several in their own ways.
+    let headers = collection::vec(header(), 0..8).prop_map(|headers| {
+        let headers = headers.into_iter();
+        let lines = headers.map(|(name, value)| (name.to_lowercase(), value));
+        lines.collect()
+    });
+    (method, path, text(), headers).prop_map(|(method, path, query, headers)| Request {
+        method,
+        path,
+        query,
+        headers,
+    })
+}
+
+#[rustfmt::skip] // a line each
+fn header() -> impl Strategy<Value = (String, String)> {
+    let named = |name: &str, values: &'static [&'static str]| {
+        (Just(name.to_owned()), prop_oneof![6 => word(values), 1 => text()])
+    };
+    prop_oneof![
+        named("cookie", &["count=2", "a=b; count=007; c", "count=abc", "count=\"7\"; count=3", "city=São; count=2"]),
+        named("cookie", &["count=18446744073709551615", " count = 7 ", "Count=7", "a=\u{1}b; c", "\u{a0}count=7"]),
+        named("accept", &["text/plain", "application/json;q=0.5, text/*", "*/*;q=0", "text/plain, , a/b", "a b/c"]),
+        named("accept-encoding", &["gzip", "br, gzip;q=0.5", "gzip;q=0", "*", "identity"]),
+        named("sec-fetch-site", &["same-origin", "none", "cross-site", "same-site"]),
+        named("sec-fetch-mode", &["cors", "navigate", "no-cors"]),
+        named("sec-fetch-dest", &["document", "empty", "image"]),
+        named("sec-purpose", &["prefetch;prerender", "other"]),
+        named("origin", &["https://blog.example.com", "https://example.org", "https://example.com", "null"]),
+        named("host", &["example.com", "localhost:9000", "127.0.0.1", "1234567890.{dns}"]),
+        named("x-forwarded-proto", &["https", "http", "HTTP", "h t t p"]),
+        named("access-control-request-method", &["GET"]),
+        named("user-agent", &[MARKER]),
+        ("[a-zA-Z()é\u{1}]{0,5}".prop_map(|name| format!("x{name}")), text()),
+        (any::<String>(), text()),
+    ]
+}
+
+fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(words).prop_map(str::to_owned)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just(MARKER.to_owned()),
+        any::<String>()
+    ]
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        // What is found becomes a test with a name.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_front_door_leads_to_the_same_answer_and_no_query_changes_it(
+        request in request(),
+        other_query: String,
+        listed in option::of(Just("https://blog.example.com https://example.org")),
+    ) {
+        let settings = Settings {
+            embed_origins: listed.unwrap_or_default().parse().unwrap(),
+            ..Settings::default()
+        };
+        let answers = FRONT_DOORS.map(|(name, difference)| {
+            let mut event = sample(name);
+            // Of the sample's own headers none is left.
+            for map in ["headers", "multiValueHeaders", "cookies"] {
+                merge(&mut event, &json!({ map: null }));
+            }
+            let request = Request {
+                query: if name.contains("rest") { other_query.clone() } else { request.query.clone() },
+                ..request.clone()
+            };
+            merge(&mut event, &difference(&request));
+            let event = parse(event.to_string().as_bytes()).expect("an event of a front door");
+            let mut answer = Answer::to(event, &settings);
+            let is_compressed = answer.headers.remove("content-encoding").is_some();
+            (answer, name, is_compressed)
+        });
+        let (expected, _, is_compressed) = &answers[0];
+        for (answer, name, compressed) in &answers {
+            prop_assert_eq!(answer, expected, "{}", name);
+            prop_assert_eq!(*compressed, *is_compressed && !name.contains("rest"), "{}", name);
+            let told = format!("{answer:?}");
+            prop_assert!(!told.contains("zq7"), "the request is in the answer: {}", told);
+        }
+    }
+
+    /// The fuzzer looks for the same with more patience.
+    #[test]
+    fn whatever_strings_an_event_of_a_front_door_holds_it_has_an_answer(
+        (name, _) in select(&FRONT_DOORS[..]),
+        strings in collection::vec(any::<String>(), 40),
+    ) {
+        let mut event = sample(name);
+        fill(&mut event, &mut strings.into_iter().cycle());
+        invariants::check(event.to_string().as_bytes());
+    }
+}
+
+/// Puts a string in the place of each, and of each header's name. `version` is AWS's.
+fn fill(value: &mut Value, strings: &mut impl Iterator<Item = String>) {
+    match value {
+        Value::String(text) => *text = strings.next().unwrap(),
+        Value::Array(values) => values.iter_mut().for_each(|it| fill(it, strings)),
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut().filter(|(name, _)| *name != "version") {
+                if let ("headers" | "multiValueHeaders", Some(headers)) =
+                    (&**name, value.as_object_mut())
+                {
+                    let values = std::mem::take(headers).into_iter();
+                    headers.extend(values.map(|(_, value)| (strings.next().unwrap(), value)));
+                }
+                fill(value, strings);
+            }
+        }
+        _ => {}
+    }
+}
