@@ -114,8 +114,8 @@ test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
 	fi
 
 .PHONY: bench
-bench: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Measure the function beside the alternatives
-	$(COST) cargo test --locked --release --test it -- --ignored cost::table --nocapture
+bench: $(BOOTSTRAP) tests/cost/Cargo.lock .tools/django/installed valgrind ## Measure the function beside the alternatives
+	$(COST) cargo test --locked --test it -- --ignored cost::table --nocapture
 
 .PHONY: bench-accept
 bench-accept: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Make today's costs the baseline of `make test-cost`
@@ -127,7 +127,7 @@ bench-profile: valgrind ## Show which functions take the instructions of a visit
 	BOOTSTRAP=target/symbols/release/page-visit-counter cargo test --locked --test it -- --ignored cost::profile --nocapture
 
 # The tests build the constant page with the flags of the function.
-COST = BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
+COST = BOOTSTRAP=$(BOOTSTRAP) RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
 
 # They begin with the versions of the function's dependencies; Cargo adds what else they need.
 tests/cost/Cargo.lock tests/fuzz/Cargo.lock: Cargo.lock
