@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,14 @@ def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
+@dataclass(frozen=True)
+class StandIn:
+    port: int
+    certificate: Path
+
+
 @pytest.fixture(scope="session")
-def cloud(
-    tmp_path_factory: pytest.TempPathFactory, tool_environment: dict[str, str], build_directory: Path
-) -> Iterator[Cloud]:
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """The stand-in, over TLS under AWS's own host names, so that pages are visited at the deployed URLs."""
     directory = tmp_path_factory.mktemp("stand-in")
     certificate, key = write_certificate(directory)
@@ -124,13 +129,19 @@ def cloud(
         )
     try:
         wait_for(port, server, log)
-        cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, port, certificate)
-        cloud.become("deployer", (ROOT / "docs" / "deployer-policy.json").read_text())
-        yield cloud
+        yield StandIn(port, certificate)
     finally:
         # With the functions that it runs, and at once: it would wait for idle connections to close.
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def cloud(stand_in: StandIn, tool_environment: dict[str, str], build_directory: Path) -> Cloud:
+    """The stand-in with the rights of whoever deploys the project."""
+    cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, stand_in.port, stand_in.certificate)
+    cloud.become("deployer", (ROOT / "docs" / "deployer-policy.json").read_text())
+    return cloud
 
 
 @pytest.fixture(scope="session")
