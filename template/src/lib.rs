@@ -43,31 +43,32 @@ impl Settings {
 #[must_use]
 pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let (method, path) = (request.method().as_str(), request.uri().path());
+    // As they were sent, percent-encoded.
     let segments: Vec<_> = path.split('/').skip(1).collect();
     let response = match (method, &*segments) {
-        // To a HEAD goes the same answer, and the front door leaves its body out.
-        ("GET" | "HEAD", [""]) => text(StatusCode::OK, &settings.greeting),
+        // A HEAD gets the same answer; what is in front of the function leaves the body out.
+        ("GET" | "HEAD", [""]) => answer(StatusCode::OK, TEXT, &*settings.greeting),
         (_, [""]) => method_not_allowed("GET, HEAD"),
-        _ => text(StatusCode::NOT_FOUND, "There is nothing at this address."),
+        _ => answer(StatusCode::NOT_FOUND, TEXT, "There is nothing here."),
     };
     tracing::info!(method, path, status = response.status().as_u16(), "request");
     response
 }
 
-fn text(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+const TEXT: &str = "text/plain; charset=utf-8";
+
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 /// `allowed` are the methods that this address has.
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let explanation = format!("This address can be asked with {allowed} only.");
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &explanation);
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, explanation);
     let allowed = HeaderValue::from_static(allowed);
     response.headers_mut().insert(header::ALLOW, allowed);
     response
@@ -96,7 +97,7 @@ pub fn start_log() {
 mod tests {
     use super::*;
 
-    fn answer(method: &str, address: &str) -> Response<Body> {
+    fn response(method: &str, address: &str) -> Response<Body> {
         let mut request = Request::default();
         *request.method_mut() = method.parse().unwrap();
         *request.uri_mut() = address.parse().unwrap();
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn greets() {
         for method in ["GET", "HEAD"] {
-            let response = answer(method, "https://example.com/?query");
+            let response = response(method, "https://example.com/?query");
             assert_eq!(response.status(), 200, "{method}");
             assert_eq!(response.body(), &Body::from("Good day"));
         }
@@ -115,14 +116,14 @@ mod tests {
     #[test]
     fn has_nothing_at_other_addresses() {
         for path in ["/favicon.ico", "//", "/greeting/"] {
-            assert_eq!(answer("GET", path).status(), 404, "{path}");
+            assert_eq!(response("GET", path).status(), 404, "{path}");
         }
     }
 
     #[test]
     fn names_the_methods_it_allows() {
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-            let response = answer(method, "/");
+            let response = response(method, "/");
             assert_eq!(response.status(), 405, "{method}");
             assert_eq!(response.headers()["allow"], "GET, HEAD");
         }

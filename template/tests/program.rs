@@ -1,24 +1,13 @@
 //! The built program behind a Lambda Runtime API.
 
-use std::{
-    future,
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::process::{Command, Stdio};
+use std::{future, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::Path,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::routing::{get, post};
+use axum::{Router, extract::Path, http::StatusCode};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, mpsc},
-    time::timeout,
-};
+use tokio::sync::{Mutex, mpsc};
+use tokio::{net::TcpListener, time::timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_{{project_name}}");
 

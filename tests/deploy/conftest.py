@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -92,15 +91,9 @@ def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
-@dataclass(frozen=True)
-class StandIn:
-    port: int
-    certificate: Path
-
-
 @pytest.fixture(scope="session")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """The stand-in, over TLS under AWS's own host names, so that pages are visited at the deployed URLs."""
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """Its port and certificate: over TLS, under AWS's own host names, pages are visited at the deployed URLs."""
     directory = tmp_path_factory.mktemp("stand-in")
     certificate, key = write_certificate(directory)
     port = free_port()
@@ -129,7 +122,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         )
     try:
         wait_for(port, server, log)
-        yield StandIn(port, certificate)
+        yield port, certificate
     finally:
         # With the functions that it runs, and at once: it would wait for idle connections to close.
         os.killpg(server.pid, signal.SIGKILL)
@@ -137,9 +130,9 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def cloud(stand_in: StandIn, tool_environment: dict[str, str], build_directory: Path) -> Cloud:
-    """The stand-in with the rights of whoever deploys the project."""
-    cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, stand_in.port, stand_in.certificate)
+def cloud(stand_in: tuple[int, Path], tool_environment: dict[str, str], build_directory: Path) -> Cloud:
+    """The stand-in, with the rights that deploying the project takes."""
+    cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, *stand_in)
     cloud.become("deployer", (ROOT / "docs" / "deployer-policy.json").read_text())
     return cloud
 
