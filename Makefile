@@ -53,7 +53,7 @@ port:
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
 .PHONY: test
-test: check test-rust test-program test-browser starter test-deploy test-cost ## Run every test
+test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
 
 .PHONY: check
 check: .tools/sam/installed
@@ -91,9 +91,9 @@ test-browser: .tools/sam/installed browsers
 	cargo test --locked --test it -- --ignored local:: && cargo test --locked --test it -- --ignored browser:: $$skip
 
 .PHONY: starter
-starter: .tools/sam/installed ## Try what README.md says under "Start your own function from this"
-	@echo "== The function that README.md leaves of this one"
-	tests/starter.sh
+starter: .tools/sam/installed .tools/stand-in/installed ## Make, test, deploy and delete a function from template/ (part of test-deploy)
+	@echo "== The function that cargo lambda new makes of template/"
+	$(PYTHON) -m pytest -rs tests/deploy/test_starter.py
 
 .PHONY: test-deploy
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT)

@@ -103,7 +103,7 @@ def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
         (programs / name).symlink_to(shutil.which(name))
 
     def sam(*arguments: str) -> str:
-        return cloud.sam(*arguments, cwd=unpacked, path=str(programs))
+        return cloud.sam(*arguments, cwd=unpacked, PATH=str(programs))
 
     sam("deploy")
     url = cloud.outputs(STACK)["PageUrl"]
