@@ -53,7 +53,7 @@ port:
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
 .PHONY: test
-test: check test-rust test-program test-browser starter test-deploy test-cost ## Run every test
+test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
 
 .PHONY: check
 check: .tools/sam/installed
@@ -91,9 +91,9 @@ test-browser: .tools/sam/installed browsers
 	cargo test --locked --test it -- --ignored local:: && cargo test --locked --test it -- --ignored browser:: $$skip
 
 .PHONY: starter
-starter: .tools/sam/installed ## Try what README.md says under "Start your own function from this"
-	@echo "== The function that README.md leaves of this one"
-	tests/starter.sh
+starter: .tools/sam/installed .tools/stand-in/installed ## Make, test, deploy and delete a function from template/ (part of test-deploy)
+	@echo "== The function that cargo lambda new makes of template/"
+	$(PYTHON) -m pytest -rs tests/deploy/test_starter.py
 
 .PHONY: test-deploy
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT)
@@ -114,8 +114,8 @@ test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
 	fi
 
 .PHONY: bench
-bench: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Measure the function beside the alternatives
-	$(COST) cargo test --locked --release --test it -- --ignored cost::table --nocapture
+bench: $(BOOTSTRAP) tests/cost/Cargo.lock .tools/django/installed valgrind ## Measure the function beside the alternatives
+	$(COST) cargo test --locked --test it -- --ignored cost::table --nocapture
 
 .PHONY: bench-accept
 bench-accept: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Make today's costs the baseline of `make test-cost`
@@ -127,7 +127,7 @@ bench-profile: valgrind ## Show which functions take the instructions of a visit
 	BOOTSTRAP=target/symbols/release/page-visit-counter cargo test --locked --test it -- --ignored cost::profile --nocapture
 
 # The tests build the constant page with the flags of the function.
-COST = BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
+COST = BOOTSTRAP=$(BOOTSTRAP) RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
 
 # They begin with the versions of the function's dependencies; Cargo adds what else they need.
 tests/cost/Cargo.lock tests/fuzz/Cargo.lock: Cargo.lock

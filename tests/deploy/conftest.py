@@ -121,34 +121,39 @@ class Answer(NamedTuple):
 
 
 class Cloud:
-    """The account that the tests deploy to. The SAM CLI has the rights of docs/deployer-policy.json, boto3 all."""
+    """The account that the tests deploy to, the folder from which they do, and what was built there."""
 
-    def __init__(self, port: int, certificate: Path, build: Path) -> None:
-        self._port, self._certificate, self._build = port, certificate, build
+    def __init__(self, port: int, certificate: Path, folder: Path, build: Path) -> None:
+        self._port, self._certificate, self._folder, self._build = port, certificate, folder, build
         self._endpoint = f"https://127.0.0.1:{port}"
-        iam, policy = self.client("iam"), (ROOT / "docs" / "deployer-policy.json").read_text()
-        iam.create_user(UserName="deployer")
-        iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="deployer")["AccessKey"]
         self._environment = ENVIRONMENT | {
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_CA_BUNDLE": str(certificate),
-            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
         }
 
-    @functools.cache  # noqa: B019 - there is one Cloud in a run
+    def restrict(self, policy: str) -> None:
+        """Leaves the SAM CLI no rights but these; boto3 keeps all."""
+        iam = self.client("iam")
+        iam.create_user(UserName="deployer")
+        iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="deployer")["AccessKey"]
+        self._environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+        self._environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+
+    @functools.cache  # noqa: B019 - there are two in a run
     def client(self, service: str) -> Any:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         address = {"endpoint_url": self._endpoint, "verify": str(self._certificate)}
         return boto3.client(service, region_name=REGION, **address, **keys)
 
-    def try_sam(self, *arguments: str | Path, cwd: Path = ROOT, path: str | None = None) -> tuple[bool, str]:
+    def try_sam(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[bool, str]:
         """Whether the command succeeds, and what it prints."""
         finished = subprocess.run(
             [TOOLS / "sam", *arguments],
-            cwd=cwd,
-            env=self._environment | ({"PATH": path} if path else {}),
+            cwd=cwd or self._folder,
+            env=self._environment | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -232,8 +237,8 @@ class Cloud:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory, build: Path) -> Iterator[Cloud]:
-    """The stand-in, over TLS under the host names of AWS and of the owner, which pages are visited at."""
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """Its port and its certificate. Pages are visited over TLS under the host names of AWS and of the owner."""
     directory = tmp_path_factory.mktemp("stand-in")
     certificate, key, port = directory / "certificate.pem", directory / "key.pem", free_port()
     hosts = [f"*.lambda-url.{REGION}.on.aws", f"*.execute-api.{REGION}.amazonaws.com", *DOMAINS]
@@ -256,7 +261,15 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, build: Path) -> Iterator[Clo
     }
     stand_in = [STAND_IN_PYTHON, Path(__file__).with_name("stand_in.py")]
     with server(stand_in, settings, port, directory / "log"):
-        yield Cloud(port, certificate, build)
+        yield port, certificate
+
+
+@pytest.fixture(scope="session")
+def cloud(stand_in: tuple[int, Path], build: Path) -> Cloud:
+    """The stand-in, with the rights that docs/deployer-policy.json gives."""
+    cloud = Cloud(*stand_in, ROOT, build)
+    cloud.restrict((ROOT / "docs" / "deployer-policy.json").read_text())
+    return cloud
 
 
 @contextlib.contextmanager

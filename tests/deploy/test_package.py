@@ -88,7 +88,7 @@ def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
     # All that runs is the SAM CLI, whose script looks for itself with these two.
     for name in ("dirname", "realpath"):
         (programs / name).symlink_to(shutil.which(name))
-    sam = functools.partial(cloud.sam, cwd=unpacked, path=str(programs))
+    sam = functools.partial(cloud.sam, cwd=unpacked, PATH=str(programs))
     sam("deploy")
     url = cloud.outputs(STACK)["PageUrl"]
     assert cloud.counts(url, url, url) == ["1", "2", "3"]

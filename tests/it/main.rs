@@ -11,6 +11,5 @@ mod events;
 mod faults;
 mod load;
 mod local;
-mod manifest;
 mod properties;
 mod support;
