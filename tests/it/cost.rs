@@ -18,7 +18,7 @@ use crate::support::runtime_api::{Function, RuntimeApi, body, counter};
 
 /// The lengths of two runs. The difference is what the visits cost without the start.
 const RUNS: [u32; 2] = [100, 500];
-/// Starts and visits that are timed, in turns, so that all programs meet the same machine.
+/// Starts and visits that are timed.
 const STARTS: usize = 25;
 const VISITS: u32 = 6_000;
 
@@ -109,10 +109,7 @@ fn table() {
         Program::constant_page(),
         Program::django(),
     ];
-    let mut columns = times(&programs);
-    for (program, column) in programs.iter().zip(&mut columns) {
-        column.extend(program.exact());
-    }
+    let columns = programs.map(|program| [times(&program), program.exact()].concat());
     for (row, (name, _)) in columns[0].iter().enumerate() {
         print!("| {name:48} |");
         for column in &columns {
@@ -256,46 +253,32 @@ fn page(previous: u64) -> String {
 }
 
 /// The figures that vary with the machine and with what else it does.
-fn times(programs: &[Program]) -> Vec<Vec<(&'static str, f64)>> {
-    let mut starts = vec![Vec::new(); programs.len()];
-    for _ in 0..STARTS {
-        for (program, starts) in programs.iter().zip(&mut starts) {
-            let (api, start) = (RuntimeApi::start(), Instant::now());
-            let _function = program.start(&api, "", &[]);
-            starts.push(start.elapsed());
-        }
-    }
-    let running = programs.iter().map(|program| {
-        let api = RuntimeApi::start();
-        let function = program.start(&api, "", &[]);
-        (api, function)
+fn times(program: &Program) -> Vec<(&'static str, f64)> {
+    let mut starts = [(); STARTS].map(|()| {
+        let (api, start) = (RuntimeApi::start(), Instant::now());
+        let _function = program.start(&api, "", &[]);
+        start.elapsed().as_secs_f64() * 1e3
     });
-    let running: Vec<_> = running.collect();
-    let turns = |visits| {
-        for _ in 0..visits / 100 {
-            for (api, _) in &running {
-                for _ in 0..100 {
-                    let page = body(&visit(api, &event()));
-                    assert!(page.contains("<b>3</b></h1>"), "another page: {page}");
-                }
-            }
+    starts.sort_unstable_by(f64::total_cmp);
+    let api = RuntimeApi::start();
+    let function = program.start(&api, "", &[]);
+    let time_after = |visits| {
+        for _ in 0..visits {
+            let page = body(&visit(&api, &event()));
+            assert!(page.contains("<b>3</b></h1>"), "another page: {page}");
         }
-        let times = running.iter().map(|(_, function)| processor_time(function));
-        times.collect::<Vec<_>>()
+        processor_time(&function)
     };
-    let (before, after) = (turns(200), turns(VISITS));
-    let column = |at: usize| {
-        starts[at].sort_unstable();
-        let start = starts[at][STARTS / 2].as_secs_f64() * 1e3;
-        let processor = (after[at] - before[at]) / f64::from(VISITS) / 1e3;
-        let memory = running[at].1.memory_kib("VmHWM") as f64;
-        vec![
-            ("start to first poll (ms)", start),
-            ("processor time per visit (µs)", processor),
-            ("peak resident memory (KiB)", memory),
-        ]
-    };
-    (0..programs.len()).map(column).collect()
+    let before = time_after(200);
+    let per_visit = (time_after(VISITS) - before) / f64::from(VISITS) / 1e3;
+    vec![
+        ("start to first poll (ms)", starts[STARTS / 2]),
+        ("processor time per visit (µs)", per_visit),
+        (
+            "peak resident memory (KiB)",
+            function.memory_kib("VmHWM") as f64,
+        ),
+    ]
 }
 
 /// The nanoseconds of processor time that the first thread of a function has had. The others are idle.
