@@ -4,17 +4,15 @@ import os
 import re
 import subprocess
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from conftest import ROOT, STACK, TEMPLATE, Cloud
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     good: list[str]
     bad: list[str]
     message: str
