@@ -107,10 +107,10 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/insta
 .PHONY: test-cost
 test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
 	@echo "== What a visit costs, against tests/cost/baseline.json"
-	@if $(MAKE) --no-print-directory valgrind; then \
+	@if command -v valgrind >/dev/null || tools/apt-install.sh valgrind; then \
 	  $(COST) cargo test --locked --test it -- --ignored cost::exact --nocapture; \
 	else \
-	  echo "NOT TESTED: what a visit costs." >&2; [ -z "$${CI:-}" ]; \
+	  echo "NOT TESTED: what a visit costs. valgrind is not installed." >&2; [ -z "$${CI:-}" ]; \
 	fi
 
 .PHONY: bench

@@ -25,13 +25,9 @@ BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run x
 
 .PHONY: browsers
 browsers:
-	@for program in $(BROWSER_PROGRAMS); do \
-	  command -v $$program >/dev/null || { tools/apt-install.sh $(BROWSER_PACKAGES) || true; break; }; \
-	done
-	@for program in $(BROWSER_PROGRAMS); do \
-	  command -v $$program >/dev/null || \
-	    echo "$$program is not installed. Debian's packages for the browser tests: $(BROWSER_PACKAGES)" >&2; \
-	done
+	@missing() { for program in $(BROWSER_PROGRAMS); do command -v $$program >/dev/null || echo -n " $$program"; done; }; \
+	if [ -n "$$(missing)" ]; then tools/apt-install.sh $(BROWSER_PACKAGES) || true; fi; \
+	if [ -n "$$(missing)" ]; then echo "Not installed:$$(missing). Debian's packages are: $(BROWSER_PACKAGES)" >&2; fi
 	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
 
 .PHONY: valgrind
