@@ -73,8 +73,8 @@ test-rust:
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
 	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- binary:: faults::
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored load:: --test-threads=1 --nocapture
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- program::
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored program:: --test-threads=1 --nocapture
 
 # CI needs all three browsers. Elsewhere, a browser that is not installed is left out.
 .PHONY: test-browser
@@ -143,7 +143,7 @@ screenshots: browsers ## Take the README's pictures of the page while `make run`
 
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
-	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored load:: --test-threads=1 --nocapture
+	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored program:: --test-threads=1 --nocapture
 
 # The seconds that `make fuzz` takes.
 FUZZ_SECONDS ?= 600
