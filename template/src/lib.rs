@@ -39,7 +39,7 @@ impl Settings {
 /// Answers a request, and logs a line about it.
 //
 // Synchronous and without errors, so that its tests need no runtime, no mock and no AWS. The log has the
-// path, but not the query, which can hold what is nobody's business.
+// path, but not the query, which can hold what is private.
 #[must_use]
 pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let (method, path) = (request.method().as_str(), request.uri().path());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_greeting_that_is_none() {
+    fn refuses_a_blank_or_long_greeting() {
         for greeting in ["", "  ", &"o".repeat(101)] {
             let refusal = Settings::new(greeting).unwrap_err();
             assert!(refusal.starts_with("GREETING has to be"), "{refusal}");

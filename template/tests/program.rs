@@ -78,7 +78,7 @@ async fn greets_and_logs_a_line() {
 }
 
 #[tokio::test]
-async fn goes_on_after_a_query_that_is_none() {
+async fn answers_the_next_request_after_a_bad_query() {
     let mut odd = event();
     odd["rawQueryString"] = json!("a=<b>");
     let (outcomes, _) = run([odd, event()]).await;
