@@ -53,7 +53,7 @@ port:
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
 .PHONY: test
-test: check test-rust test-program test-browser starter test-deploy test-cost ## Run every test
+test: check test-rust test-program test-browser test-deploy test-cost ## Run every test
 
 .PHONY: check
 check: .tools/sam/installed
@@ -73,8 +73,8 @@ test-rust:
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
 	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- binary:: faults::
-	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored load:: --test-threads=1 --nocapture
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- program::
+	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored program:: --test-threads=1 --nocapture
 
 # CI needs all three browsers. Elsewhere, a browser that is not installed is left out.
 .PHONY: test-browser
@@ -91,14 +91,17 @@ test-browser: .tools/sam/installed browsers
 	cargo test --locked --test it -- --ignored local:: && cargo test --locked --test it -- --ignored browser:: $$skip
 
 .PHONY: starter
-starter: .tools/sam/installed ## Try what README.md says under "Start your own function from this"
-	@echo "== The function that README.md leaves of this one"
-	tests/starter.sh
+starter: .tools/sam/installed .tools/stand-in/installed ## Make, test, deploy and delete a function from template/ (part of test-deploy)
+	@echo "== The function that cargo lambda new makes of template/"
+	$(PYTHON) -m pytest -rs tests/deploy/test_starter.py
 
 .PHONY: test-deploy
-test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT) browsers
+test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed $(CARGO_ABOUT)
 	@echo "== The template: linted, built, deployed to a local stand-in for AWS, visited, deleted"
-	$(PYTHON) -m pytest -rs tests/deploy
+	sam validate --lint
+	actionlint
+	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
+	$(PYTHON) -m pytest tests/deploy
 
 # CI needs valgrind. Elsewhere, the costs are left out where it is not installed.
 .PHONY: test-cost
@@ -140,7 +143,7 @@ screenshots: browsers ## Take the README's pictures of the page while `make run`
 
 .PHONY: load
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
-	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored load:: --test-threads=1 --nocapture
+	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored program:: --test-threads=1 --nocapture
 
 # The seconds that `make fuzz` takes.
 FUZZ_SECONDS ?= 600
@@ -155,10 +158,6 @@ fuzz: .tools/sam/installed tests/fuzz/Cargo.lock ## Look for an event whose answ
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must notice each
 	nice $(CARGO_MUTANTS) mutants
 
-.PHONY: dashboard
-dashboard: .tools/sam/installed .tools/dashboard/installed ## Draw docs/dashboard.svg from template.yaml
-	$(PYTHON) tests/deploy/template.py | .tools/dashboard/bin/python tests/deploy/draw_dashboard.py docs/dashboard.svg
-
 # Without the path of Cargo's home in it, the program is the same on every machine.
 RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
@@ -171,4 +170,4 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(
 .PHONY: package
 package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deployed without Rust
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
-	  $(PYTHON) packaging/package.py $(BOOTSTRAP) dist
+	  $(PYTHON) deploy/package.py $(BOOTSTRAP) dist

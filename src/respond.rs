@@ -29,7 +29,7 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_unseen(headers) => {
             notice(
                 StatusCode::FORBIDDEN,
-                "This page cannot be part of another page.",
+                "This page cannot be shown inside another page.",
                 "./",
             )
         }
@@ -50,7 +50,7 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         {
             notice(
                 StatusCode::FORBIDDEN,
-                "Another site tried to change your count. Only the buttons on the page can do that.",
+                "Another site tried to change your count. Only the counter’s own buttons can do that.",
                 "./",
             )
         }

@@ -20,8 +20,8 @@ $(CARGO_ABOUT) $(CARGO_MUTANTS) $(GECKODRIVER):
 	@cargo install --quiet --locked --root $(folder) $(CARGO_INSTALL_OPTIONS) $(subst $(@F)-,$(@F)@,$(notdir $(folder)))
 
 # Three browsers, each with its driver, and the clients of tests/it/local.rs. Debian has Firefox without its driver.
-BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb curl wget
-BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver Xvfb curl wget
+BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth curl wget
+BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth curl wget
 
 .PHONY: browsers
 browsers:

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
+# Without the tools themselves: the Python among them is about to be deleted.
+PATH=$(tr : '\n' <<< "$PATH" | grep -vF "$PWD/.tools/" | paste -sd :)
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "The tools need Python 3.11 or later. This is $(python3 --version 2>&1)." >&2

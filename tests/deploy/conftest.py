@@ -1,13 +1,14 @@
-"""What the deployment tests share: the built artifact, the local AWS stand-in, and the deployed stack.
+"""What the deployment tests share: the built function, AWS's emulator around it, and a stand-in for AWS.
 
-The tools are those installed beside the running interpreter (requirements/sam.txt); the
-stand-in has an environment of its own next to it (requirements/stand-in.txt). Nothing here
-reaches a real account: every client is given the stand-in's address and made-up credentials.
+The tools are those beside the running interpreter; the stand-in has an interpreter of its own. Nothing here
+reaches a real account: every client gets the stand-in's address and made-up credentials.
 """
 
+import contextlib
+import functools
+import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,93 +16,239 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
-
-from certificate import write_certificate
-from cloud import REGION, Cloud
-from emulator import Emulator
-from template import Template
+import samcli.local
+import urllib3
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
 STAND_IN_PYTHON = TOOLS.parents[1] / "stand-in" / "bin" / "python"
-STACK = "page-visits"  # as samconfig.toml names it; test_static holds the two together
-START_SECONDS = 30
+ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+REGION = "us-east-1"
+STACK = "page-visits"
+DOMAINS = ("visits.example.com", "counts.example.com")
+# The tools first in PATH, and nothing of the owner's own AWS settings.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+    "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+    "SAM_CLI_TELEMETRY": "0",
+    "SAM_CLI_POLL_DELAY": "0.2",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_DEFAULT_REGION": REGION,
+}
+PREFETCH = {"sec-purpose": "prefetch"}
+# The headers that docs/embed.md's script sends from a page of the site that the emulator lists.
+EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
+    f"sec-fetch-{name}": value for name, value in {"dest": "empty", "mode": "cors", "site": "cross-site"}.items()
+}
+
+
+def request(method: str = "GET", path: str = "/", count: str | None = "2", **headers: str) -> bytes:
+    """An event of the Function URL: the sample of a return visit, changed."""
+    event = json.loads((ROOT / "events" / "return_visit.json").read_text())
+    event |= {"rawPath": path, "cookies": [f"count={count}"] if count else []}
+    event["headers"] |= headers
+    event["requestContext"]["http"] |= {"method": method, "path": path}
+    return json.dumps(event).encode()
+
+
+def stored_count(set_cookie: str) -> str:
+    """Not read by http.cookies, which does not know Partitioned before Python 3.14."""
+    name, _, value = set_cookie.partition(";")[0].partition("=")
+    assert name == "count", set_cookie
+    return value
 
 
 @pytest.fixture(scope="session")
-def root() -> Path:
-    return ROOT
-
-
-@pytest.fixture(scope="session")
-def native_architecture() -> str:
-    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-
-
-@pytest.fixture(scope="session")
-def template() -> Template:
-    return Template(ROOT / "template.yaml")
-
-
-@pytest.fixture(scope="session")
-def tool_environment() -> dict[str, str]:
-    """The tools first in PATH, no telemetry, and nothing of the owner's own AWS settings."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return environment | {
-        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-        "SAM_CLI_TELEMETRY": "0",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": REGION,
-    }
-
-
-@pytest.fixture(scope="session")
-def build_directory(
-    tmp_path_factory: pytest.TempPathFactory, tool_environment: dict[str, str], native_architecture: str
-) -> Path:
-    """`sam build` of the project, outside .aws-sam, where the owner's own build may lie."""
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`sam build` of the project, outside .aws-sam, which may hold the owner's own build."""
     directory = tmp_path_factory.mktemp("sam") / "build"
-    architecture = ["--parameter-overrides", f"Architecture={native_architecture}"]
-    built = subprocess.run(
-        [TOOLS / "sam", "build", "--build-dir", directory, *architecture],
-        cwd=ROOT,
-        env=tool_environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [TOOLS / "sam", "build", "--build-dir", directory]
+    command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
+    built = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return directory
 
 
 @pytest.fixture(scope="session")
-def artifact(build_directory: Path) -> Path:
-    return build_directory / "VisitCounter" / "bootstrap"
+def artifact(build: Path) -> Path:
+    return build / "VisitCounter" / "bootstrap"
+
+
+class Emulator(NamedTuple):
+    port: int
+    log: Path
+
+    def invoke(self, event: bytes) -> dict[str, Any]:
+        """The function's answer, or what Lambda makes of its error."""
+        url = f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations"
+        return urllib3.request("POST", url, body=event, retries=False).json()
+
+    def lines(self) -> list[str]:
+        """The lines that CloudWatch would get from the function: the emulator's own are not JSON."""
+        return [line for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 @pytest.fixture
 def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
-    with Emulator(artifact, tmp_path, free_port(), free_port()) as emulator:
-        yield emulator
+    """AWS's Runtime Interface Emulator, which the SAM CLI's wheel carries, around the built function."""
+    program, port = tmp_path / "aws-lambda-rie", free_port()
+    # The wheel does not mark it as a program.
+    program.write_bytes((Path(samcli.local.__path__[0]) / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}").read_bytes())
+    program.chmod(0o755)
+    command = [program, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", artifact, "bootstrap"]
+    # What Lambda sets for the template's LoggingConfig, and a site that may show the count.
+    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+    settings["COUNT_EMBED_ORIGINS"] = EMBEDDED["origin"]
+    with server(command, settings, port, tmp_path / "log"):
+        yield Emulator(port, tmp_path / "log")
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: str
+    count: str | None
+    """The count that it stores in the browser."""
+
+
+class Cloud:
+    """The account that the tests deploy to, the folder from which they do, and what was built there."""
+
+    def __init__(self, port: int, certificate: Path, folder: Path, build: Path) -> None:
+        self._port, self._certificate, self._folder, self._build = port, certificate, folder, build
+        self._endpoint = f"https://127.0.0.1:{port}"
+        self._environment = ENVIRONMENT | {
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_CA_BUNDLE": str(certificate),
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def restrict(self, policy: str) -> None:
+        """Leaves the SAM CLI no rights but these; boto3 keeps all."""
+        iam = self.client("iam")
+        iam.create_user(UserName="deployer")
+        iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="deployer")["AccessKey"]
+        self._environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+        self._environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+
+    @functools.cache  # noqa: B019 - there are two in a run
+    def client(self, service: str) -> Any:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        address = {"endpoint_url": self._endpoint, "verify": str(self._certificate)}
+        return boto3.client(service, region_name=REGION, **address, **keys)
+
+    def try_sam(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[bool, str]:
+        """Whether the command succeeds, and what it prints."""
+        finished = subprocess.run(
+            [TOOLS / "sam", *arguments],
+            cwd=cwd or self._folder,
+            env=self._environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return finished.returncode == 0, finished.stdout
+
+    def sam(self, *arguments: str | Path, **options: Any) -> str:
+        succeeded, output = self.try_sam(*arguments, **options)
+        assert succeeded, output
+        return output
+
+    def deployment(self, stack: str, **parameters: str | int) -> list[str | Path]:
+        """`sam deploy`, unmodified; the two paths only say where the build is and samconfig.toml is not."""
+        return [
+            *("deploy", "--stack-name", stack, "--template-file", self._build / "template.yaml"),
+            *("--config-file", ROOT / "samconfig.toml", "--parameter-overrides"),
+            *(f'{name}="{value}"' for name, value in ({"Architecture": ARCHITECTURE} | parameters).items()),
+        ]
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        description = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+    def resources(self, stack: str) -> dict[str, str]:
+        """Physical ids by logical id."""
+        found = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+    def visit(self, url: str, count: str | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """A request to the URL as it was deployed, over TLS; only the address behind its host is another."""
+        host, path = urlsplit(url)[1:3]
+        names = {"server_hostname": host, "assert_hostname": host}
+        pool = urllib3.HTTPSConnectionPool("127.0.0.1", self._port, ca_certs=str(self._certificate), **names)
+        sent = {"Host": host} | ({"Cookie": f"count={count}"} if count else {}) | (headers or {})
+        answer = pool.request("GET", path, headers=sent, redirect=False, retries=False)
+        received = {name.lower(): value for name, value in answer.headers.items()}
+        stored = stored_count(received["set-cookie"]) if "set-cookie" in received else None
+        return Answer(answer.status, received, answer.data.decode(), stored)
+
+    def counts(self, *urls: str) -> list[str | None]:
+        """The counts of one browser, which opens these one after the other."""
+        counts: list[str | None] = [None]
+        for url in urls:
+            counts.append(self.visit(url, counts[-1]).count)
+        return counts[1:]
+
+    def inventory(self) -> dict[str, list[str]]:
+        """What a stack of this project can leave behind, by service, without SAM's own stack and bucket."""
+        found = {}
+        for kind, service, operation, items, name in (
+            ("stacks", "cloudformation", "describe_stacks", "Stacks", "StackName"),
+            ("functions", "lambda", "list_functions", "Functions", "FunctionName"),
+            ("log groups", "logs", "describe_log_groups", "logGroups", "logGroupName"),
+            ("metric filters", "logs", "describe_metric_filters", "metricFilters", "filterName"),
+            ("roles", "iam", "list_roles", "Roles", "RoleName"),
+            ("alarms", "cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+            ("dashboards", "cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+            ("topics", "sns", "list_topics", "Topics", "TopicArn"),
+            ("HTTP APIs", "apigatewayv2", "get_apis", "Items", "ApiId"),
+            ("domains", "apigatewayv2", "get_domain_names", "Items", "DomainName"),
+            ("certificates", "acm", "list_certificates", "CertificateSummaryList", "DomainName"),
+        ):
+            found[kind] = [item[name] for item in getattr(self.client(service), operation)()[items]]
+        found["stacks"] = [name for name in found["stacks"] if name != "aws-sam-cli-managed-default"]
+        for bucket in (s3 := self.client("s3")).list_buckets()["Buckets"]:
+            found["uploads"] = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", [])]
+        found["DNS records"] = self.dns_records()
+        return {kind: items for kind, items in found.items() if items}
+
+    def dns_records(self) -> list[str]:
+        """Each record's name, type and target, without those that every zone has."""
+        route53 = self.client("route53")
+        return [
+            f"{record['Name']} {record['Type']} {record['AliasTarget']['DNSName']}"
+            for zone in route53.list_hosted_zones()["HostedZones"]
+            for record in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+            if record["Type"] not in ("NS", "SOA")
+        ]
 
 
 @pytest.fixture(scope="session")
-def cloud(
-    tmp_path_factory: pytest.TempPathFactory, tool_environment: dict[str, str], build_directory: Path
-) -> Iterator[Cloud]:
-    """The stand-in, over TLS under AWS's own host names, so that pages are visited at the deployed URLs."""
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """Its port and its certificate. Pages are visited over TLS under the host names of AWS and of the owner."""
     directory = tmp_path_factory.mktemp("stand-in")
-    certificate, key = write_certificate(directory)
-    port = free_port()
-    environment = os.environ | {
+    certificate, key, port = directory / "certificate.pem", directory / "key.pem", free_port()
+    hosts = [f"*.lambda-url.{REGION}.on.aws", f"*.execute-api.{REGION}.amazonaws.com", *DOMAINS]
+    names = ",".join(["IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)])
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", "/CN=tests", "-addext", f"subjectAltName={names}"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    settings = {
         "BIND_HOST": "127.0.0.1",
-        # Requests are checked against the policies of whoever signed them.
+        # Requests are checked against the policies of the user who signed them.
         "AUTH": "true",
         "GATEWAY_PORT": str(port),
         "STATE_DIR": str(directory / "state"),
@@ -112,54 +259,44 @@ def cloud(
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
     }
-    log = directory / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [STAND_IN_PYTHON, Path(__file__).with_name("stand_in.py")],
-            env=environment,
-            cwd=directory,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait_for(port, server, log)
-        cloud = Cloud(ROOT, TOOLS / "sam", build_directory, tool_environment, port, certificate)
-        cloud.become("deployer", (ROOT / "docs" / "deployer-policy.json").read_text())
-        yield cloud
-    finally:
-        # With the functions that it runs, and at once: it would wait for idle connections to close.
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    stand_in = [STAND_IN_PYTHON, Path(__file__).with_name("stand_in.py")]
+    with server(stand_in, settings, port, directory / "log"):
+        yield port, certificate
 
 
 @pytest.fixture(scope="session")
-def stack(cloud: Cloud, native_architecture: str) -> str:
-    """The project's stack with the parameters that nobody set, deployed once."""
-    deployed = cloud.deploy(STACK, Architecture=native_architecture)
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    return STACK
+def cloud(stand_in: tuple[int, Path], build: Path) -> Cloud:
+    """The stand-in, with the rights that docs/deployer-policy.json gives."""
+    cloud = Cloud(*stand_in, ROOT, build)
+    cloud.restrict((ROOT / "docs" / "deployer-policy.json").read_text())
+    return cloud
+
+
+@contextlib.contextmanager
+def server(command: list[str | Path], settings: dict[str, str], port: int, log: Path) -> Iterator[None]:
+    """Runs a program that listens on this port, and in the end kills it with all that it has started."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while not answers(port):
+            assert process.poll() is None, f"did not start:\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"did not listen:\n{log.read_text()}"
+            time.sleep(0.05)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"the stand-in did not start:\n{log.read_text()}")
-
-
-def program(*names: str) -> str:
-    """The first of these programs that the system has."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    pytest.fail(f"none of these is installed: {', '.join(names)}")

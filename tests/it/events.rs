@@ -98,6 +98,9 @@ fn what_differs_from_a_sample_is_answered_as_promised() {
         ("return_visit", json!({ "headers": { "host": "1234567890.{dns}" } }), visit(3).gzip()),
         ("return_visit", json!({ "headers": { "x-forwarded-proto": "h t t p" } }), visit(3).gzip()),
 
+        // Nothing is compressed for a client that does not take it.
+        ("return_visit", json!({ "headers": { "accept-encoding": "br" } }), visit(3)),
+
         // Methods
         ("return_visit", method("HEAD"), visit_headers().gzip()),
         ("return_visit", method("POST"), not_allowed("GET, HEAD")),

@@ -4,12 +4,10 @@
 //! `make test` runs them.
 
 mod behaviour;
-mod binary;
 mod browser;
 mod cost;
 mod events;
-mod faults;
-mod load;
 mod local;
+mod program;
 mod properties;
 mod support;

@@ -29,45 +29,26 @@ struct Request {
 /// Its sample, and what differs from it in the delivery of a request.
 type FrontDoor = (&'static str, fn(&Request) -> Value);
 
+#[rustfmt::skip] // a line each
 const FRONT_DOORS: [FrontDoor; 6] = [
     ("first_visit", |it| payload_2(it, "$default", &it.path)),
-    ("http_api_first_visit", |it| {
-        payload_2(it, "prod", &format!("/prod{}", it.path))
-    }),
-    ("rest_api_first_visit", |it| {
-        json!({
-            "httpMethod": it.method,
-            "path": it.path,
-            "queryStringParameters": { (&it.query): it.query },
-            "headers": it.headers,
-            "multiValueHeaders": lists(it),
-            "requestContext": { "path": format!("/Prod{}", it.path) },
-        })
-    }),
-    ("alb_first_visit", |it| {
-        json!({
-            "httpMethod": it.method,
-            "path": it.path,
-            "queryStringParameters": { (&it.query): it.query },
-            "headers": it.headers,
-        })
-    }),
-    ("alb_multi_value_first_visit", |it| {
-        json!({
-            "httpMethod": it.method,
-            "path": it.path,
-            "multiValueQueryStringParameters": { (&it.query): [it.query] },
-            "multiValueHeaders": lists(it),
-        })
-    }),
-    ("vpc_lattice_first_visit", |it| {
-        json!({
-            "method": it.method,
-            "path": it.path,
-            "queryStringParameters": { (&it.query): [it.query] },
-            "headers": lists(it),
-        })
-    }),
+    ("http_api_first_visit", |it| payload_2(it, "prod", &format!("/prod{}", it.path))),
+    ("rest_api_first_visit", |it| json!({
+        "httpMethod": it.method, "path": it.path, "queryStringParameters": { (&it.query): it.query },
+        "headers": it.headers, "multiValueHeaders": lists(it), "requestContext": { "path": format!("/Prod{}", it.path) },
+    })),
+    ("alb_first_visit", |it| json!({
+        "httpMethod": it.method, "path": it.path, "queryStringParameters": { (&it.query): it.query },
+        "headers": it.headers,
+    })),
+    ("alb_multi_value_first_visit", |it| json!({
+        "httpMethod": it.method, "path": it.path, "multiValueQueryStringParameters": { (&it.query): [it.query] },
+        "multiValueHeaders": lists(it),
+    })),
+    ("vpc_lattice_first_visit", |it| json!({
+        "method": it.method, "path": it.path, "queryStringParameters": { (&it.query): [it.query] },
+        "headers": lists(it),
+    })),
 ];
 
 fn payload_2(request: &Request, stage: &str, path: &str) -> Value {

@@ -27,12 +27,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Runs all tests, so that a browser outlives the test that opened it.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// The browsers of tests that have passed, for the next one that wants such a browser: to start one
-/// takes longer than most tests.
-static IDLE: Mutex<Vec<Session>> = Mutex::new(Vec::new());
-
-/// The display of `WebKit`, which has no headless mode.
-static DISPLAY: LazyLock<Display> = LazyLock::new(Display::start);
+/// Browsers that a test has closed, for the next one that needs such a browser: to start one takes
+/// longer than most tests.
+static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Engine {
@@ -41,74 +38,74 @@ pub(crate) enum Engine {
     WebKit,
 }
 
-/// How a browser differs from that of a new user.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Wishes {
-    pub(crate) dark: bool,
-    pub(crate) no_cookies: bool,
-    pub(crate) no_third_party_cookies: bool,
+/// How a visitor has set up the browser.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Setup {
+    /// As it comes, but that Chromium blocks third-party cookies, as the others do.
+    Usual,
+    Dark,
+    NoCookies,
 }
 
 impl Engine {
     /// Starts the program that drives it, which starts the browser.
-    fn driver(self, wishes: Wishes) -> (ServerProcess, String) {
+    fn driver(self, setup: Setup) -> (ServerProcess, String) {
         static DRIVERS: AtomicUsize = AtomicUsize::new(0);
 
         let port = free_port();
-        let mut command = match self {
-            Self::Chromium => vec!["chromedriver".to_owned()],
-            Self::Firefox => vec![
-                "geckodriver".to_owned(),
-                "--websocket-port=0".to_owned(),
-                // To read the console, and to let the window be as narrow as a phone.
-                "--allow-system-access".to_owned(),
-            ],
-            Self::WebKit => vec![
-                "env".to_owned(),
-                format!("DISPLAY={}", DISPLAY.name),
-                format!("XDG_CONFIG_HOME={}", DISPLAY.config.display()),
-                format!(
-                    "GTK_THEME=Adwaita{}",
-                    if wishes.dark { ":dark" } else { "" }
-                ),
-                "WebKitWebDriver".to_owned(),
-            ],
+        let port_option = format!("--port={port}");
+        let theme = if setup == Setup::Dark {
+            "dark"
+        } else {
+            "light"
         };
-        command.push(format!("--port={port}"));
-        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        let theme = format!("GTK_THEME=Adwaita:{theme}");
+        let config = format!("XDG_CONFIG_HOME={}", gtk_without_minimum_width().display());
+        let mut command = match self {
+            Self::Chromium => vec!["chromedriver"],
+            // With access to read the console, and to let the window be as narrow as a phone.
+            Self::Firefox => vec!["geckodriver", "--websocket-port=0", "--allow-system-access"],
+            // It has no headless mode.
+            Self::WebKit => [
+                &["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24"][..],
+                &["env", &theme, &config, "WebKitWebDriver"],
+            ]
+            .concat(),
+        };
+        command.push(&port_option);
         let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{self:?}{number}").to_lowercase();
         let mut process = ServerProcess::start(&name, &command);
-        once(&mut process, |_| {
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            process.assert_running();
+            assert!(Instant::now() < deadline, "{}", process.log());
+            thread::sleep(PAUSE);
+        }
         (process, format!("http://127.0.0.1:{port}"))
     }
 
-    fn capabilities(self, wishes: Wishes, proxy: SocketAddr) -> Capabilities {
+    fn capabilities(self, setup: Setup, proxy: SocketAddr) -> Capabilities {
+        let light = u8::from(setup != Setup::Dark);
+        let no_cookies = setup == Setup::NoCookies;
         let mut capabilities = match self {
             Self::Chromium => json!({
                 "browserName": "chrome",
                 "goog:loggingPrefs": { "browser": "ALL" },
                 "goog:chromeOptions": {
                     "args": [
-                        "--headless=new",
+                        "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run",
                         // Chromium's sandbox refuses to run as root.
                         "--no-sandbox",
-                        "--disable-gpu",
-                        "--disable-quic",
-                        "--no-first-run",
                         // Nothing of its own over the network.
-                        "--disable-background-networking",
-                        "--disable-component-update",
-                        "--disable-sync",
+                        "--disable-background-networking", "--disable-component-update", "--disable-sync",
                         // The same pixels on any screen.
-                        "--force-device-scale-factor=1",
-                        "--hide-scrollbars",
+                        "--force-device-scale-factor=1", "--hide-scrollbars",
+                        format!("--blink-settings=preferredColorScheme={light}"),
                     ],
                     "prefs": {
-                        "profile.default_content_setting_values.cookies": if wishes.no_cookies { 2 } else { 1 },
-                        "profile.cookie_controls_mode": u8::from(wishes.no_third_party_cookies),
+                        "profile.default_content_setting_values.cookies": if no_cookies { 2 } else { 1 },
+                        "profile.cookie_controls_mode": 1,
                     },
                 },
             }),
@@ -117,56 +114,33 @@ impl Engine {
                 "moz:firefoxOptions": {
                     "args": ["-headless"],
                     "prefs": {
-                        "layout.css.prefers-color-scheme.content-override": u8::from(!wishes.dark),
+                        "layout.css.prefers-color-scheme.content-override": light,
                         // None at all; or, which is its default, for each site its own.
-                        "network.cookie.cookieBehavior": if wishes.no_cookies { 2 } else { 5 },
+                        "network.cookie.cookieBehavior": if no_cookies { 2 } else { 5 },
                         // The tab key goes to links too, on every system.
                         "accessibility.tabfocus": 7,
                     },
                 },
             }),
-            Self::WebKit => {
-                let cookies = if wishes.no_cookies {
-                    "never"
-                } else {
-                    "no-third-party"
-                };
-                json!({
-                    "browserName": "MiniBrowser",
-                    "webkitgtk:browserOptions": {
-                        "binary": minibrowser(),
-                        "args": [
-                            "--automation".to_owned(),
-                            format!("--cookies-policy={cookies}"),
-                            // Of the capability below it would make a proxy that is spoken to in TLS.
-                            format!("--proxy=http://{proxy}"),
-                            "--ignore-host=127.0.0.1".to_owned(),
-                        ],
-                    },
-                })
-            }
+            Self::WebKit => json!({
+                "browserName": "MiniBrowser",
+                "webkitgtk:browserOptions": {
+                    "binary": minibrowser(),
+                    "args": [
+                        "--automation",
+                        format!("--cookies-policy={}", if no_cookies { "never" } else { "no-third-party" }),
+                        // Of the capability below it would make a proxy that is spoken to in TLS.
+                        format!("--proxy=http://{proxy}"),
+                        "--ignore-host=127.0.0.1",
+                    ],
+                },
+            }),
         };
         capabilities["acceptInsecureCerts"] = true.into();
         if self != Self::WebKit {
             capabilities["proxy"] = json!({ "proxyType": "manual", "sslProxy": proxy.to_string() });
         }
-        let Value::Object(capabilities) = capabilities else {
-            unreachable!("it is written as an object")
-        };
-        Capabilities::from(capabilities)
-    }
-}
-
-/// What a server has as soon as it has started.
-fn once<T>(process: &mut ServerProcess, found: impl Fn(&ServerProcess) -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found(process) {
-            return found;
-        }
-        process.assert_running();
-        assert!(Instant::now() < deadline, "{}", process.log());
-        thread::sleep(PAUSE);
+        serde_json::from_value(capabilities).unwrap()
     }
 }
 
@@ -179,116 +153,66 @@ fn minibrowser() -> PathBuf {
         .expect("MiniBrowser is beside the library of WebKitGTK")
 }
 
-/// A screen without a screen.
-struct Display {
-    name: String,
-    config: PathBuf,
-    _process: ServerProcess,
-}
-
-impl Display {
-    fn start() -> Self {
-        // It chooses a free number, and prints it.
-        let command = "Xvfb -displayfd 1 -screen 0 2560x1600x24 -nolisten tcp";
-        let command: Vec<_> = command.split(' ').collect();
-        let mut process = ServerProcess::start("xvfb", &command);
-        let number = once(&mut process, |process| {
-            let log = process.log();
-            log.lines().find_map(|line| line.parse::<u16>().ok())
-        });
-        // The toolbar would keep the window from being as narrow as a phone.
-        let config = env::current_dir().unwrap().join("target/browser-gtk");
-        fs::create_dir_all(config.join("gtk-3.0")).unwrap();
-        fs::write(
-            config.join("gtk-3.0/gtk.css"),
-            "* { min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px }",
-        )
-        .unwrap();
-        Self {
-            name: format!(":{number}"),
-            config,
-            _process: process,
-        }
-    }
-}
-
-/// A running browser.
-struct Session {
-    engine: Engine,
-    wishes: Wishes,
-    driver: WebDriver,
-    _process: ServerProcess,
-}
-
-/// It ends with its driver: to close it here would block the runtime, which the request to the driver
-/// needs.
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.driver.clone().leak().ok();
-    }
+/// A configuration of GTK whose toolbars let the window be as narrow as a phone.
+fn gtk_without_minimum_width() -> PathBuf {
+    let folder = env::current_dir().unwrap().join("target/browser-gtk");
+    let style = "* { min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px }";
+    fs::create_dir_all(folder.join("gtk-3.0")).unwrap();
+    fs::write(folder.join("gtk-3.0/gtk.css"), style).unwrap();
+    folder
 }
 
 /// A browser that a test has for itself.
-pub(crate) struct Browser(Option<Session>);
+pub(crate) struct Browser {
+    pub(crate) engine: Engine,
+    setup: Setup,
+    driver: WebDriver,
+    _process: ServerProcess,
+}
 
 impl Deref for Browser {
     type Target = WebDriver;
 
     fn deref(&self) -> &WebDriver {
-        &self.session().driver
+        &self.driver
     }
 }
 
+/// One that a failed test does not close ends with its driver: to close it here would block the
+/// runtime, which the request to the driver needs.
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !thread::panicking() {
-            IDLE.lock().unwrap().extend(self.0.take());
-        }
+        self.driver.clone().leak().ok();
     }
 }
 
 impl Browser {
     /// Opens a browser that reaches the web through this proxy.
-    pub(crate) async fn open(engine: Engine, wishes: Wishes, proxy: SocketAddr) -> Self {
-        let idle = {
-            let mut idle = IDLE.lock().unwrap();
-            let found = idle
-                .iter()
-                .position(|it| it.engine == engine && it.wishes == wishes);
-            found.map(|index| idle.swap_remove(index))
-        };
-        if let Some(session) = idle {
-            session.driver.goto("about:blank").await.unwrap();
-            return Self(Some(session));
+    pub(crate) async fn open(engine: Engine, setup: Setup, proxy: SocketAddr) -> Self {
+        let is_such = |it: &mut Self| it.engine == engine && it.setup == setup;
+        let idle = IDLE.lock().unwrap().extract_if(.., is_such).next();
+        if let Some(browser) = idle {
+            return browser;
         }
-        let (process, url) = engine.driver(wishes);
-        let driver = WebDriver::new(&url, engine.capabilities(wishes, proxy)).await;
-        let browser = Self(Some(Session {
+        let (process, url) = engine.driver(setup);
+        let driver = WebDriver::new(&url, engine.capabilities(setup, proxy)).await;
+        let browser = Self {
             engine,
-            wishes,
+            setup,
             driver: driver.unwrap_or_else(|error| panic!("{error}\n{}", process.log())),
             _process: process,
-        }));
-        match engine {
-            Engine::Chromium if wishes.dark => {
-                let dark = json!({ "name": "prefers-color-scheme", "value": "dark" });
-                let features = json!({ "features": [dark] });
-                browser
-                    .devtools("Emulation.setEmulatedMedia", features)
-                    .await;
-            }
-            Engine::Firefox => {
-                browser
-                    .run_in_firefox("document.documentElement.style.minWidth = 0")
-                    .await;
-            }
-            Engine::Chromium | Engine::WebKit => {}
+        };
+        if engine == Engine::Firefox {
+            let narrow = "document.documentElement.style.minWidth = 0";
+            browser.run_in_firefox(narrow).await;
         }
         browser
     }
 
-    fn session(&self) -> &Session {
-        self.0.as_ref().expect("a session until it is dropped")
+    /// Leaves it to the next test.
+    pub(crate) async fn close(self) {
+        self.goto("about:blank").await.unwrap();
+        IDLE.lock().unwrap().push(self);
     }
 
     /// The visible text of an element, with its white space normalised.
@@ -312,6 +236,12 @@ impl Browser {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Opens a page of the counter, and gives the number that it shows.
+    pub(crate) async fn visit(&self, url: String) -> u64 {
+        self.goto(url).await.unwrap();
+        self.count().await
     }
 
     /// The number that the page shows.
@@ -362,12 +292,6 @@ impl Browser {
         answer.json().clone()
     }
 
-    /// Sends a command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/)
-    /// to Chromium.
-    async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.cdp().send_raw(command, parameters).await.unwrap()
-    }
-
     /// What a script returns that runs in Firefox's own window.
     async fn run_in_firefox(&self, script: &str) -> Value {
         self.cmd(MozContext("chrome")).await.unwrap();
@@ -378,12 +302,12 @@ impl Browser {
 
     /// Gives the page a window of this size, in CSS pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
-        if self.session().engine == Engine::Chromium {
+        if self.engine == Engine::Chromium {
             let size = json!({
                 "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
             });
-            self.devtools("Emulation.setDeviceMetricsOverride", size)
-                .await;
+            let command = "Emulation.setDeviceMetricsOverride";
+            self.cdp().send_raw(command, size).await.unwrap();
         } else {
             self.set_window_rect(0, 0, width, height).await.unwrap();
         }
@@ -396,20 +320,17 @@ impl Browser {
 
     /// What the console has said since it was asked last.
     pub(crate) async fn console(&self) -> Vec<String> {
-        match self.session().engine {
+        match self.engine {
             Engine::Chromium => {
                 let messages = self.browser_log().await.unwrap();
                 messages.into_iter().map(|it| it.message).collect()
             }
             Engine::Firefox => {
                 // It has its own troubles there too.
-                let messages = self
-                    .run_in_firefox(
-                        "const messages = Services.console.getMessageArray().map(String);
-                         Services.console.reset();
-                         return messages.filter(it => it.includes('.example.'))",
-                    )
-                    .await;
+                let script = "const messages = Services.console.getMessageArray().map(String);
+                    Services.console.reset();
+                    return messages.filter(it => it.includes('.example.'))";
+                let messages = self.run_in_firefox(script).await;
                 serde_json::from_value(messages).unwrap()
             }
             Engine::WebKit => unimplemented!("its driver keeps the console to itself"),
@@ -424,10 +345,7 @@ struct MozContext(&'static str);
 
 impl FormatRequestData for MozContext {
     fn format_request(&self, session: &SessionId) -> RequestData {
-        RequestData::new(
-            http::Method::POST,
-            format!("/session/{session}/moz/context"),
-        )
-        .add_body(json!({ "context": self.0 }))
+        let path = format!("/session/{session}/moz/context");
+        RequestData::new(http::Method::POST, path).add_body(json!({ "context": self.0 }))
     }
 }

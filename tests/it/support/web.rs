@@ -17,14 +17,14 @@ use axum::{
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    serve::Listener,
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use reqwest::{Client, redirect};
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Runtime,
-    sync::mpsc,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -77,12 +77,21 @@ impl Web {
             sites: AtomicUsize::new(1),
         });
         let server = Arc::clone(&web);
+        let answer = move |request| Arc::clone(&server).answer(request);
+        let service = TowerToHyperService::new(Router::new().fallback(answer));
+        let tls = tls();
         runtime.spawn(async move {
-            let tunnels = Tunnels::listen(TcpListener::from_std(listener).unwrap());
-            let answer = move |request| Arc::clone(&server).answer(request);
-            axum::serve(tunnels, Router::new().fallback(answer))
-                .await
-                .unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (tls, service) = (tls.clone(), service.clone());
+                tokio::spawn(async move {
+                    // A browser may break off, and asks its maker's hosts for this and that.
+                    let stream = TokioIo::new(connect(stream, &tls).await.ok()?);
+                    let server = http1::Builder::new();
+                    server.serve_connection(stream, service).await.ok()
+                });
+            }
         });
         web
     }
@@ -192,47 +201,6 @@ impl Site {
             assert!(Instant::now() < deadline, "not answered: {record:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-/// The connections that browsers make through the proxy to the sites of the tests.
-struct Tunnels {
-    address: SocketAddr,
-    streams: mpsc::Receiver<TlsStream<TcpStream>>,
-}
-
-impl Tunnels {
-    fn listen(listener: TcpListener) -> Self {
-        let address = listener.local_addr().unwrap();
-        let tls = tls();
-        let (sender, streams) = mpsc::channel(1);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (tls, sender) = (tls.clone(), sender.clone());
-                tokio::spawn(async move {
-                    // A browser may break off, and asks its maker's hosts for this and that.
-                    if let Ok(stream) = connect(stream, &tls).await {
-                        sender.send(stream).await.ok();
-                    }
-                });
-            }
-        });
-        Self { address, streams }
-    }
-}
-
-impl Listener for Tunnels {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let stream = self.streams.recv().await;
-        (stream.expect("the proxy goes on"), self.address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(self.address)
     }
 }
 

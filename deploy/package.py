@@ -1,9 +1,9 @@
 """Packs a built function for owners who have no Rust: `python package.py BOOTSTRAP DIRECTORY`.
 
-Everything beside the bootstrap is derived from what the repository has: the template and samconfig.toml
-lose what builds, the README's table is that of the template's parameters, and the licences are those of
-Cargo.lock and of the compiler's own standard library. The same commit makes the same bytes: `make package` removes the folders from the binary, and
-the files are dated by SOURCE_DATE_EPOCH.
+Everything beside the program is derived from the repository: template and samconfig.toml lose what builds, the
+README's table comes from the template's parameters, and the licences are those of the crates in Cargo.lock and
+of Rust's standard library. The same commit makes the same bytes: `make package` keeps folders out of the
+program, and SOURCE_DATE_EPOCH dates the files.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ from pathlib import Path
 
 from samcli.yamlhelper import yaml_parse
 
-ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 ELF_MACHINES = {62: "x86_64", 183: "arm64"}
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
@@ -31,10 +32,12 @@ def main(bootstrap: Path, directory: Path) -> None:
     package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
     template = packed_template((ROOT / "template.yaml").read_text(), architecture)
     licences = third_party_licences(architecture)
+    sysroot = Path(output("rustc", "--print", "sysroot").strip())
     files = {
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "README.md": readme(template, package["version"], architecture, licences).encode(),
-        "RUST-STANDARD-LIBRARY-LICENSES.html": standard_library_licences(),
+        # Every toolchain has this file, also one of rustup's profile `minimal`.
+        "RUST-STANDARD-LIBRARY-LICENSES.html": (sysroot / "share/doc/rust/COPYRIGHT-library.html").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": licences.encode(),
         "function/bootstrap": program,
         "samconfig.toml": packed_samconfig((ROOT / "samconfig.toml").read_text(), architecture).encode(),
@@ -58,7 +61,7 @@ def main(bootstrap: Path, directory: Path) -> None:
 
 
 def packed_template(template: str, architecture: str) -> str:
-    """The repository's template for a function that is built already, and for one architecture."""
+    """The repository's template, for a function that is built already and for one architecture."""
     return replaced(
         template,
         (r"    Metadata:\n      BuildMethod: rust-cargolambda\n", ""),
@@ -76,16 +79,18 @@ def packed_samconfig(samconfig: str, architecture: str) -> str:
     """The repository's settings of `sam deploy`, for a template without a build."""
     return replaced(
         samconfig,
-        (r"`sam build && sam deploy` is", "`sam deploy` is"),
-        (r"Neither command prompts;", "It does not prompt;"),
-        (r"`sam build` and `sam deploy` both read them\n# here;", "`sam deploy` reads them here;\n#"),
+        (
+            r"`sam build && sam deploy` deploys everything. Neither command prompts.",
+            "`sam deploy` deploys everything and does not prompt.",
+        ),
+        (r"`sam build` and `sam deploy` both read this table;", "`sam deploy` reads this table;"),
         (r'(?m)^Architecture = "\w+"$', f'Architecture = "{architecture}"'),
         (r'(# .*\n)*template_file = ".*"\n', 'template_file = "template.yaml"\n'),
     )
 
 
 def replaced(text: str, *replacements: tuple[str, str]) -> str:
-    """Each pattern has to be there, exactly once: otherwise the file has changed, and this with it."""
+    """Each pattern must be found exactly once: otherwise the file has changed, and this must change with it."""
     for pattern, replacement in replacements:
         text, count = re.subn(pattern, replacement, text)
         if count != 1:
@@ -98,7 +103,6 @@ def readme(template: str, version: str, architecture: str, licences: str) -> str
     for name, parameter in yaml_parse(template)["Parameters"].items():
         default = f"`{parameter['Default']}`" if parameter["Default"] else "empty"
         rows.append(f"| `{name}` | {default} | {parameter['Description']} |")
-    text = Path(__file__).with_name("README.md").read_text()
     (snippet,) = re.findall(r"```html\n.+?```", (ROOT / "docs" / "embed.md").read_text(), re.DOTALL)
     values = {
         "VERSION": version,
@@ -107,35 +111,28 @@ def readme(template: str, version: str, architecture: str, licences: str) -> str
         "EMBED": snippet,
         "CRATES": re.findall(r"from (\d+) crates", licences)[0],
     }
-    return re.sub(r"\{\{(\w+)}}", lambda match: values[match[1]], text)
-
-
-def standard_library_licences() -> bytes:
-    """What every toolchain has, of rustup's profile `minimal` too."""
-    sysroot = subprocess.run(["rustc", "--print", "sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return (Path(sysroot.stdout.strip()) / "share" / "doc" / "rust" / "COPYRIGHT-library.html").read_bytes()
+    return re.sub(r"\{\{(\w+)}}", lambda match: values[match[1]], (HERE / "README.md").read_text())
 
 
 def third_party_licences(architecture: str) -> str:
-    """What .cargo/deny.toml allows and nothing else, of what is linked into the program."""
-    allowed = tomllib.loads((ROOT / ".cargo" / "deny.toml").read_text())["licenses"]["allow"]
+    """What .cargo/deny.toml allows and nothing else, of the crates that are linked into the program."""
+    settings = {
+        "accepted": tomllib.loads((ROOT / ".cargo" / "deny.toml").read_text())["licenses"]["allow"],
+        "targets": [TARGETS[architecture]],
+    }
+    # cargo-about reads all of Cargo.lock, and a build has only downloaded the crates for its own target.
+    output("cargo", "fetch", "--locked")
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as configuration:
-        configuration.write(
-            f"accepted = {json.dumps(allowed)}\n"
-            f"targets = {json.dumps([TARGETS[architecture]])}\n"
-            "ignore-build-dependencies = true\n"
-            "ignore-dev-dependencies = true\n"
-            "private = { ignore = true }\n"
-        )
+        configuration.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+        configuration.write("ignore-build-dependencies = true\nignore-dev-dependencies = true\n")
+        configuration.write("private = { ignore = true }\n")
         configuration.flush()
-        return subprocess.run(
-            ["cargo-about", "generate", "--locked", "--offline", "--fail", "--config", configuration.name]
-            + [Path(__file__).with_name("third-party-licenses.hbs")],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
+        command = ["cargo-about", "generate", "--locked", "--offline", "--fail", "--config", configuration.name]
+        return output(*command, HERE / "third-party-licenses.hbs")
+
+
+def output(*command: str | Path) -> str:
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":

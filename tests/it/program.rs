@@ -1,0 +1,350 @@
+//! The built program behind a Lambda Runtime API, which can also misbehave.
+
+use std::{env, net::TcpListener, process::Command, thread};
+
+use serde_json::{Value, json};
+
+use crate::{
+    events::sample,
+    support::runtime_api::{Fault, Function, RuntimeApi, body, counter},
+};
+
+/// A browser that visits the page over and over.
+struct Browser {
+    event: Value,
+    count: u64,
+}
+
+impl Browser {
+    fn new() -> Self {
+        Self {
+            event: sample("first_visit"),
+            count: 0,
+        }
+    }
+
+    #[track_caller]
+    fn visit(&mut self, api: &RuntimeApi) {
+        let answer = api.invoke(self.event.to_string()).unwrap();
+        self.count += 1;
+        assert_counts(&answer, self.count);
+        let cookie = answer["cookies"][0].as_str().unwrap();
+        self.event["cookies"] = json!([cookie.split_once(';').unwrap().0]);
+    }
+}
+
+#[track_caller]
+fn assert_counts(answer: &Value, count: u64) {
+    assert_eq!(answer["statusCode"], 200);
+    let cookies = answer["cookies"].as_array().unwrap();
+    assert_eq!(cookies.len(), 1);
+    let cookie = cookies[0].as_str().unwrap();
+    assert!(cookie.starts_with(&format!("count={count};")), "{cookie}");
+    let page = body(answer);
+    assert!(page.contains(&format!("<b>{count}</b></h1>")), "{page}");
+}
+
+/// What the program logs about these events.
+fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
+    let api = RuntimeApi::start();
+    let function = Function::start(api.address(), variables);
+    for event in events {
+        api.invoke(event.to_string()).ok();
+    }
+    function.end()
+}
+
+// Events
+
+#[test]
+fn reports_what_is_not_an_http_event_and_serves_the_next_visit() {
+    let api = RuntimeApi::start();
+    let _function = Function::start(api.address(), &[]);
+    let wrong = |field: &str, value| {
+        let mut event = sample("return_visit");
+        event[field] = value;
+        event.to_string().into_bytes()
+    };
+    let mut browser = Browser::new();
+    for event in [
+        br#"{"Records":[{"eventSource":"aws:sqs","body":"count=7"}]}"#.to_vec(),
+        b"null".to_vec(),
+        b"{\"version\":\"2.0\",".to_vec(),
+        b"".to_vec(),
+        b"\xff\xfe".to_vec(),
+        wrong("headers", json!(7)),
+        wrong("cookies", json!("count=2")),
+        wrong("rawPath", json!(["/"])),
+        wrong("requestContext", json!(null)),
+        wrong("isBase64Encoded", json!("no")),
+    ] {
+        let error = api.invoke(event).unwrap_err();
+        assert!(error["errorMessage"].is_string(), "{error}");
+        assert!(error["errorType"].is_string(), "{error}");
+        browser.visit(&api);
+    }
+}
+
+#[test]
+fn counts_whatever_a_stranger_sends_with_the_visit_and_logs_no_error() {
+    let api = RuntimeApi::start();
+    let function = Function::start(api.address(), &[]);
+    let padding = "x".repeat(10 * 1024);
+    for (pointer, value) in [
+        ("/headers/x-scanner", json!("a\u{1}b")),
+        ("/headers/a(b", json!("c")),
+        ("/headers/referer", json!(padding)),
+        ("/cookies", json!([format!("a={padding}"), "count=2"])),
+        ("/rawQueryString", json!("q=\"a b\"")),
+        ("/version", json!("3.0")),
+        ("/body", json!("x".repeat(6 * 1024 * 1024))),
+    ] {
+        let mut event = sample("return_visit");
+        match pointer.strip_prefix("/headers/") {
+            Some(name) => event["headers"][name] = value,
+            None => event[&pointer[1..]] = value,
+        }
+        assert_counts(&api.invoke(event.to_string()).unwrap(), 3);
+    }
+    let log = function.end();
+    assert_eq!(log.len(), 8, "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:#?}");
+}
+
+// The log
+
+/// The lines of a log, each without the time that it must begin with.
+fn without_time(log: &[String]) -> Vec<&str> {
+    let mut rest = Vec::new();
+    for line in log {
+        let (time, after) = line.split_once('Z').expect("a time in UTC");
+        let time = time.trim_start_matches("{\"timestamp\":\"");
+        let form = time.replace(|it: char| it.is_ascii_digit(), "0");
+        assert_eq!(form, "0000-00-00T00:00:00.000000", "{line}");
+        rest.push(after.trim_start_matches("\",").trim_start());
+    }
+    rest
+}
+
+#[test]
+fn logs_a_short_json_line_for_what_the_owner_counts() {
+    let events = [
+        "first_visit",
+        "return_visit",
+        "json_visit",
+        "text_visit",
+        "favicon",
+        "embedded_return_visit",
+        "reset",
+        "forget",
+        "prefetch",
+    ];
+    let listed = [("COUNT_EMBED_ORIGINS", "https://blog.example.com")];
+    assert_eq!(
+        without_time(&log_of(&listed, &events.map(sample))),
+        [
+            r#""level":"INFO","message":"start"}"#,
+            r#""level":"INFO","message":"visit","count":1,"form":"html"}"#,
+            r#""level":"INFO","message":"visit","count":3,"form":"html"}"#,
+            r#""level":"INFO","message":"visit","count":3,"form":"json"}"#,
+            r#""level":"INFO","message":"visit","count":3,"form":"text"}"#,
+            r#""level":"INFO","message":"visit","count":3,"form":"text","embedded":true}"#,
+            r#""level":"INFO","message":"reset"}"#,
+            r#""level":"INFO","message":"forget"}"#,
+            r#""level":"INFO","message":"prefetch"}"#,
+        ]
+    );
+}
+
+#[test]
+fn logs_in_the_format_and_from_the_level_that_lambda_is_set_to() {
+    let events = [sample("return_visit"), json!({})];
+    for (variable, value, levels) in [
+        (
+            "AWS_LAMBDA_LOG_FORMAT",
+            "Text",
+            &["INFO", "INFO", "ERROR"][..],
+        ),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE", &["INFO", "INFO", "ERROR"]),
+        ("AWS_LAMBDA_LOG_LEVEL", "INFO", &["INFO", "INFO", "ERROR"]),
+        (
+            "AWS_LAMBDA_LOG_LEVEL",
+            "no level",
+            &["INFO", "INFO", "ERROR"],
+        ),
+        ("AWS_LAMBDA_LOG_LEVEL", "WARN", &["ERROR"]),
+        ("AWS_LAMBDA_LOG_LEVEL", "ERROR", &["ERROR"]),
+        ("AWS_LAMBDA_LOG_LEVEL", "FATAL", &["ERROR"]),
+    ] {
+        let log = log_of(&[(variable, value)], &events);
+        let lines = without_time(&log);
+        assert_eq!(lines.len(), levels.len(), "{variable}={value}: {lines:#?}");
+        for (line, level) in lines.iter().zip(levels) {
+            let start = if value == "Text" { "" } else { "\"level\":\"" };
+            assert!(line.starts_with(&format!("{start}{level}")), "{line}");
+        }
+    }
+    let text = log_of(&[("AWS_LAMBDA_LOG_FORMAT", "Text")], &events);
+    assert_eq!(without_time(&text)[1], r#"INFO visit count=3 form="html""#);
+}
+
+#[test]
+fn never_logs_a_cookie_an_address_or_a_user_agent() {
+    let mut visit = sample("return_visit");
+    visit["cookies"] = json!(["_ga=GA1.2", "count=<script>"]);
+    visit["rawQueryString"] = json!("quoted=\"a b\"");
+    let mut other_path = visit.clone();
+    other_path["rawPath"] = json!("/favicon.ico");
+    let no_event = json!({ "headers": { "cookie": "_ga=1", "user-agent": "Mozilla" } });
+    let sent = [visit, other_path, no_event];
+    let log = log_of(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")], &sent).join("\n");
+    for secret in [
+        "203.0.113",
+        "Mozilla",
+        "_ga",
+        "<script>",
+        "quoted",
+        "favicon",
+    ] {
+        assert!(json!(sent).to_string().contains(secret), "{secret}");
+        assert!(!log.contains(secret), "{secret} in the log:\n{log}");
+    }
+}
+
+// Settings
+
+#[test]
+fn keeps_the_cookie_as_long_as_it_is_told_to() {
+    for (days, attribute) in [
+        ("0", None),
+        ("1", Some("; Max-Age=86400")),
+        ("400", Some("; Max-Age=34560000")),
+    ] {
+        let api = RuntimeApi::start();
+        let _function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", days)]);
+        let answer = api.invoke(sample("first_visit").to_string()).unwrap();
+        let cookie = answer["cookies"][0].as_str().unwrap();
+        let found = cookie.find("; Max-Age=").map(|at| &cookie[at..]);
+        assert_eq!(found, attribute, "{days} days");
+    }
+}
+
+#[test]
+fn does_not_start_with_a_setting_that_it_refuses() {
+    for (variable, value, expected) in [
+        ("COUNT_COOKIE_MAX_AGE_DAYS", "", "400"),
+        ("COUNT_COOKIE_MAX_AGE_DAYS", "401", "400"),
+        ("COUNT_COOKIE_MAX_AGE_DAYS", "forever", "400"),
+        ("COUNT_EMBED_ORIGINS", "*", "https://"),
+        ("COUNT_EMBED_ORIGINS", "https://example.com/", "https://"),
+    ] {
+        let api = RuntimeApi::start();
+        let function = Function::start(api.address(), &[(variable, value)]);
+        let message = assert_ends_with_a_message(function);
+        for part in [variable, &format!("{value:?}"), expected] {
+            assert!(message.contains(part), "no {part} in {message}");
+        }
+    }
+}
+
+#[test]
+fn outside_lambda_it_says_how_to_see_the_page() {
+    let function = Function::spawn(&mut Command::new(counter()), []);
+    assert!(assert_ends_with_a_message(function).contains("make run"));
+}
+
+// A Runtime API that fails. Lambda starts another program where this one ends.
+
+#[test]
+fn after_an_odd_delivery_the_next_visit_is_right() {
+    for fault in [Fault::Late, Fault::LongHeaders, Fault::AnswerRefused] {
+        let api = RuntimeApi::start();
+        let function = Function::start(api.address(), &[]);
+        let event = sample("return_visit").to_string();
+        assert_counts(&api.invoke_with(fault, event).unwrap(), 3);
+        Browser::new().visit(&api);
+        let log = function.end();
+        let tells = log.iter().any(|line| line.contains("500"));
+        assert_eq!(tells, fault == Fault::AnswerRefused, "{log:#?}");
+    }
+}
+
+#[test]
+fn when_the_runtime_api_breaks_off_the_program_ends_with_a_message() {
+    for fault in [Fault::HalfAnAnswer, Fault::HalfAnEvent, Fault::NoEvent] {
+        let api = RuntimeApi::start();
+        let function = Function::start(api.address(), &[]);
+        let _event = api.deliver(fault, sample("return_visit").to_string());
+        assert_ends_with_a_message(function);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    assert_ends_with_a_message(Function::start(nobody, &[]));
+}
+
+/// Waits for the end, which must not look like a success, and gives the last message.
+#[track_caller]
+fn assert_ends_with_a_message(function: Function) -> String {
+    let (status, log) = function.ended();
+    assert!(matches!(status.code(), Some(1..)), "{status}: {log:#?}");
+    let last = log.last().expect("a line in the log");
+    let last: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("not JSON: {last}"));
+    assert_eq!(last["level"], "ERROR");
+    let message = last["message"].as_str().unwrap();
+    assert_ne!(message, "");
+    message.to_owned()
+}
+
+// Many visits
+
+/// After so many the program has allocated what it keeps.
+const WARM_UP: u64 = 10_000;
+
+fn load(browsers: u64, variables: &[(&str, &str)]) {
+    let visits = env::var("VISITS").map_or(25_000, |it| it.parse().expect("VISITS is a number"));
+    let api = RuntimeApi::start();
+    let function = Function::start(api.address(), variables);
+    let mut crowd: Vec<_> = (0..browsers).map(|_| Browser::new()).collect();
+    let resident = [WARM_UP, visits - WARM_UP].map(|visits: u64| {
+        let api = &api;
+        thread::scope(|scope| {
+            for browser in &mut crowd {
+                let visits = visits.div_ceil(browsers);
+                scope.spawn(move || (0..visits).for_each(|_| browser.visit(api)));
+            }
+        });
+        function.memory_kib("VmRSS")
+    });
+    println!("resident after {WARM_UP} visits and after all: {resident:?} KiB");
+
+    let log = function.end();
+    let counts = log[1..].iter().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["message"], "visit", "{line}");
+        line["count"].as_u64().unwrap()
+    });
+    let mut counts: Vec<_> = counts.collect();
+    let mut expected: Vec<_> = crowd.iter().flat_map(|it| 1..=it.count).collect();
+    counts.sort_unstable();
+    expected.sort_unstable();
+    assert!(counts == expected, "not one line for each visit");
+
+    assert!(resident[1] < 6 * 1024, "more than 6 MB");
+    assert!(
+        resident[1] * 10 <= resident[0] * 11,
+        "grew by more than a tenth"
+    );
+}
+
+#[test]
+#[ignore = "takes a release build: make test runs it, and make load with a million visits"]
+fn one_after_another_every_visit_counts_and_logs_one_line_and_memory_does_not_grow() {
+    load(1, &[]);
+}
+
+#[test]
+#[ignore = "takes a release build: make test runs it, and make load with a million visits"]
+fn sixteen_at_a_time_every_visit_counts_and_logs_one_line_and_memory_does_not_grow() {
+    load(16, &[("AWS_LAMBDA_MAX_CONCURRENCY", "16")]);
+}
