@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_{{project_name}}");
 
-/// What the program makes of these events, each a `response` or an `error`, and what it logs.
+/// Returns the outcome of each event, a `response` or an `error`, and the program's log.
 async fn run<const N: usize>(events: [Value; N]) -> ([(String, Value); N], Vec<Value>) {
     let events = Arc::new(Mutex::new(events.into_iter()));
     let next = || async move {
@@ -78,7 +78,7 @@ async fn greets_and_logs_a_line() {
 }
 
 #[tokio::test]
-async fn goes_on_after_a_query_that_is_none() {
+async fn goes_on_after_a_malformed_query() {
     let mut odd = event();
     odd["rawQueryString"] = json!("a=<b>");
     let (outcomes, _) = run([odd, event()]).await;
@@ -91,5 +91,5 @@ fn does_not_start_with_a_blank_greeting() {
     let refused = refused.unwrap();
     assert!(!refused.status.success());
     let message = lines(&refused.stdout)[0]["message"].to_string();
-    assert!(message.contains("GREETING has to be"), "{message}");
+    assert!(message.contains("GREETING must be"), "{message}");
 }
