@@ -4,10 +4,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-# Some tests measure, and two processors are soon busy.
+# Some tests measure, and the machine may have only two processors.
 .NOTPARALLEL:
 
-# First, because it is what `make` alone does.
+# First, because `make` alone runs the first target.
 .PHONY: help
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -15,13 +15,13 @@ help: ## Show this list
 include tools/install.mk
 
 export PATH := $(CURDIR)/.tools/sam/bin:$(CURDIR)/.tools/cargo-lambda/bin:$(CURDIR)/$(dir $(CARGO_ABOUT)):$(PATH)
-# The targets below look for what they build in target.
+# The targets below expect to find what they build in target.
 unexport CARGO_TARGET_DIR
 export SAM_CLI_TELEMETRY := 0
 export CARGO_LAMBDA_TELEMETRY := 0
 
 PYTHON := .tools/sam/bin/python
-# The program as it is deployed.
+# The program that is deployed.
 BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 
 # The port of `make run`.
@@ -31,13 +31,13 @@ export PORT ?= 9000
 run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100 for another port)
 	@echo "== Building the function"
 	cargo build --locked
-	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # the function refuses a setting, and says which
-	@echo "== The page is at http://localhost:$$PORT (Ctrl+C ends it)."
-	@echo "   Edit a file, and reload. If the page does not load, look here: a change that does not compile is reported here."
+	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # fails if the function rejects a setting, and prints why
+	@echo "== The page is at http://localhost:$$PORT (Ctrl+C stops it)."
+	@echo "   Edit a file and reload the page. If the page does not load, look here for compiler errors."
 	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS)
-	@echo "cargo lambda watch has ended, and the page is no longer served. Its last lines say why." >&2; exit 1
+	@echo "cargo lambda watch has ended, and the page is no longer served. See its last lines above." >&2; exit 1
 
-# cargo-lambda would end without a message, and with success.
+# On a port that it cannot use, cargo-lambda would end without a message and report success.
 .PHONY: port
 port:
 	@if [[ ! $$PORT =~ ^[1-9][0-9]{0,4}$$ ]] || (( PORT > 65535 )); then \
@@ -45,7 +45,7 @@ port:
 	fi
 	@for address in 127.0.0.1 ::1; do \
 	  if (: <> /dev/tcp/$$address/$$PORT) 2>/dev/null; then \
-	    echo "Another program listens on port $$PORT. End it, or use another port: \`make run PORT=9100\`." >&2; exit 1; \
+	    echo "Another program listens on port $$PORT. Stop it, or use another port: \`make run PORT=9100\`." >&2; exit 1; \
 	  fi; \
 	done
 
@@ -57,7 +57,7 @@ test: check test-rust test-program test-browser test-deploy test-cost ## Run eve
 
 .PHONY: check
 check: .tools/sam/installed
-	@echo "== Format, lints, documentation, licences"
+	@echo "== Formatting, lints, documentation, licences"
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/cost/Cargo.toml
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
@@ -72,11 +72,11 @@ test-rust:
 
 .PHONY: test-program
 test-program: $(BOOTSTRAP)
-	@echo "== The program as it is deployed: behaviour, faults, 50,000 visits"
+	@echo "== The deployed program: behaviour, faults, 50,000 visits"
 	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- program::
 	BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --test it -- --ignored program:: --test-threads=1 --nocapture
 
-# CI needs all three browsers. Elsewhere, a browser that is not installed is left out.
+# CI needs all three browsers. Elsewhere, a browser that is not installed is skipped.
 .PHONY: test-browser
 test-browser: export PATH := $(CURDIR)/$(dir $(GECKODRIVER)):$(PATH)
 test-browser: .tools/sam/installed browsers
@@ -92,7 +92,7 @@ test-browser: .tools/sam/installed browsers
 
 .PHONY: starter
 starter: .tools/sam/installed .tools/stand-in/installed ## Make, test, deploy and delete a function from template/ (part of test-deploy)
-	@echo "== The function that cargo lambda new makes of template/"
+	@echo "== The function that cargo lambda new makes from template/"
 	$(PYTHON) -m pytest -rs tests/deploy/test_starter.py
 
 .PHONY: test-deploy
@@ -103,7 +103,7 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/insta
 	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
 	$(PYTHON) -m pytest tests/deploy
 
-# CI needs valgrind. Elsewhere, the costs are left out where it is not installed.
+# CI needs valgrind. Elsewhere, this test is skipped if valgrind is not installed.
 .PHONY: test-cost
 test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
 	@echo "== What a visit costs, against tests/cost/baseline.json"
@@ -114,7 +114,7 @@ test-cost: $(BOOTSTRAP) tests/cost/Cargo.lock
 	fi
 
 .PHONY: bench
-bench: $(BOOTSTRAP) tests/cost/Cargo.lock .tools/django/installed valgrind ## Measure the function beside the alternatives
+bench: $(BOOTSTRAP) tests/cost/Cargo.lock .tools/django/installed valgrind ## Compare the function with the alternatives
 	$(COST) cargo test --locked --test it -- --ignored cost::table --nocapture
 
 .PHONY: bench-accept
@@ -122,14 +122,14 @@ bench-accept: $(BOOTSTRAP) tests/cost/Cargo.lock valgrind ## Make today's costs 
 	$(COST) BASELINE=accept cargo test --locked --test it -- --ignored cost::exact --nocapture
 
 .PHONY: bench-profile
-bench-profile: valgrind ## Show which functions take the instructions of a visit
+bench-profile: valgrind ## Show where the instructions of a visit go, by function
 	cargo build --release --locked --config profile.release.strip=false --target-dir target/symbols
 	BOOTSTRAP=target/symbols/release/page-visit-counter cargo test --locked --test it -- --ignored cost::profile --nocapture
 
-# The tests build the constant page with the flags of the function.
+# The tests build the constant page with the function's flags.
 COST = BOOTSTRAP=$(BOOTSTRAP) RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)"
 
-# They begin with the versions of the function's dependencies; Cargo adds what else they need.
+# They start from the versions of the function's dependencies; Cargo adds what they need besides.
 tests/cost/Cargo.lock tests/fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 
@@ -145,7 +145,7 @@ screenshots: browsers ## Take the README's pictures of the page while `make run`
 load: $(BOOTSTRAP) ## Make a million visits one after another, and a million sixteen at a time
 	VISITS=1000000 BOOTSTRAP="$(CURDIR)/$(BOOTSTRAP)" cargo test --locked --release --test it -- --ignored program:: --test-threads=1 --nocapture
 
-# The seconds that `make fuzz` takes.
+# How many seconds `make fuzz` runs.
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
@@ -155,19 +155,19 @@ fuzz: .tools/sam/installed tests/fuzz/Cargo.lock ## Look for an event whose answ
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384
 
 .PHONY: mutants
-mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must notice each
+mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must fail each time
 	nice $(CARGO_MUTANTS) mutants
 
-# Without the path of Cargo's home in it, the program is the same on every machine.
+# The program must not contain the path of Cargo's home: then it is the same on every machine.
 RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
-# As `sam build` does it.
+# The same command that `sam build` runs.
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 
 .PHONY: package
-package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Pack the function in dist, to be deployed without Rust
+package: $(BOOTSTRAP) $(CARGO_ABOUT) ## Make a package in dist that can be deployed without Rust
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \
 	  $(PYTHON) deploy/package.py $(BOOTSTRAP) dist

@@ -1,6 +1,5 @@
-//! Prepares what is known of the templates when the program is built: their styles, minified, the
-//! hashes of these for the Content-Security-Policy, and the pieces of the page that never change,
-//! compressed.
+//! Prepares at build time what does not change from visit to visit: minifies the styles, hashes them for
+//! the Content-Security-Policy, and compresses the pieces of the page that are always the same.
 
 use std::{
     env,
@@ -15,13 +14,13 @@ use flate2::{Compress, Compression, FlushCompress};
 use lightningcss::stylesheet::{MinifyOptions, ParserOptions, PrinterOptions, StyleSheet};
 use sha2::{Digest, Sha256};
 
-/// How the tags of the templates open and close.
+/// The opening and closing delimiters of the templates' tags.
 const TAGS: [(&str, &str); 2] = [("{{", "}}"), ("{%", "%}")];
 
-/// The program looks for this many bytes of a piece to find it in a page.
+/// How many bytes of a piece the program searches for in a page.
 const PIECE_START_LENGTH: usize = 16;
 
-/// A piece that saves fewer bytes is not worth the search for it.
+/// A piece that saves fewer bytes than this is not worth searching for.
 const LEAST_SAVING: usize = 40;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,7 +59,7 @@ fn style(name: &str, out: &Path) -> Result<String, Box<dyn Error>> {
     Ok(style)
 }
 
-/// The pieces of a template that are worth it, as source for `compression.rs`.
+/// Compresses the pieces of a template that are worth it, and returns them as source for `compression.rs`.
 fn compressed_pieces(template: &str) -> Result<String, Box<dyn Error>> {
     let mut source = format!(
         "const PIECE_START_LENGTH: usize = {PIECE_START_LENGTH};\nconst PIECES: &[Piece] = &[\n"
@@ -73,12 +72,12 @@ fn compressed_pieces(template: &str) -> Result<String, Box<dyn Error>> {
             .min();
         let (end, next) = match tag {
             Some((start, close)) => {
-                let length = rest[start..].find(close).ok_or("a tag that does not end")?;
+                let length = rest[start..].find(close).ok_or("a tag is not closed")?;
                 (start, start + length + close.len())
             }
             None => (rest.len(), rest.len()),
         };
-        // The white space beside a tag is askama's to change.
+        // askama may change the white space beside a tag.
         let text = rest[..end].trim();
         let deflate = deflate(text)?;
         if text.len() >= deflate.len() + LEAST_SAVING {
@@ -94,7 +93,7 @@ fn compressed_pieces(template: &str) -> Result<String, Box<dyn Error>> {
     Ok(source)
 }
 
-/// Compresses without a last block, and up to a byte, so that other blocks can follow.
+/// Compresses a text so that other blocks can follow: without a final block, and up to a whole byte.
 fn deflate(text: &str) -> io::Result<Vec<u8>> {
     let mut deflate = Vec::with_capacity(2 * text.len() + 16);
     Compress::new(Compression::best(), false).compress_vec(

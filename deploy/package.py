@@ -1,9 +1,9 @@
 """Packs a built function for owners who have no Rust: `python package.py BOOTSTRAP DIRECTORY`.
 
-Everything beside the program is derived from the repository: template and samconfig.toml lose what builds, the
-README's table comes from the template's parameters, and the licences are those of the crates in Cargo.lock and
-of Rust's standard library. The same commit makes the same bytes: `make package` keeps folders out of the
-program, and SOURCE_DATE_EPOCH dates the files.
+Everything except the program is derived from the repository: the lines for the build are removed from the template
+and samconfig.toml, the README's table is made from the template's parameters, and the licences are those of the
+crates in Cargo.lock and of Rust's standard library. The same commit makes the same bytes: `make package` keeps the
+names of folders out of the program, and SOURCE_DATE_EPOCH dates the files.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def main(bootstrap: Path, directory: Path) -> None:
     files = {
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "README.md": readme(template, package["version"], architecture, licences).encode(),
-        # Every toolchain has this file, also one of rustup's profile `minimal`.
+        # Every toolchain includes this file, even with rustup's profile `minimal`.
         "RUST-STANDARD-LIBRARY-LICENSES.html": (sysroot / "share/doc/rust/COPYRIGHT-library.html").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": licences.encode(),
         "function/bootstrap": program,
@@ -50,10 +50,10 @@ def main(bootstrap: Path, directory: Path) -> None:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, date)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, whose modes follow
+            entry.create_system = 3  # Unix: the attributes below are file modes
             entry.external_attr = (0o755 if name.endswith("bootstrap") else 0o644) << 16
             packed.writestr(entry, content)
-    # One list for both architectures, where both have been packed.
+    # If both architectures have been packed, one list has both.
     packages = sorted(directory.glob(f"{package['name']}-{package['version']}-*.zip"))
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in packages]
     (directory / "SHA256SUMS").write_text("".join(sums))
@@ -61,7 +61,7 @@ def main(bootstrap: Path, directory: Path) -> None:
 
 
 def packed_template(template: str, architecture: str) -> str:
-    """The repository's template, for a function that is built already and for one architecture."""
+    """The repository's template, for a function that is already built for one architecture."""
     return replaced(
         template,
         (r"    Metadata:\n      BuildMethod: rust-cargolambda\n", ""),
@@ -70,7 +70,7 @@ def packed_template(template: str, architecture: str) -> str:
             r"(  Architecture:\n    Type: String\n)(    .*\n)+?(?=  \w)",
             rf"\1    Description: Instruction set of the function in this package.\n    Default: {architecture}\n"
             rf"    AllowedValues: [{architecture}]\n"
-            rf"    ConstraintDescription: must be {architecture}, or the package for another one\n",
+            rf"    ConstraintDescription: must be {architecture}; another architecture has its own package\n",
         ),
     )
 
@@ -90,11 +90,11 @@ def packed_samconfig(samconfig: str, architecture: str) -> str:
 
 
 def replaced(text: str, *replacements: tuple[str, str]) -> str:
-    """Each pattern must be found exactly once: otherwise the file has changed, and this must change with it."""
+    """Stops unless each pattern is found exactly once: the file has changed, and this script must change too."""
     for pattern, replacement in replacements:
         text, count = re.subn(pattern, replacement, text)
         if count != 1:
-            sys.exit(f"found {count} times instead of once: {pattern}")
+            sys.exit(f"package.py must find this exactly once, but found it {count} times: {pattern}")
     return text
 
 
@@ -115,12 +115,12 @@ def readme(template: str, version: str, architecture: str, licences: str) -> str
 
 
 def third_party_licences(architecture: str) -> str:
-    """What .cargo/deny.toml allows and nothing else, of the crates that are linked into the program."""
+    """The licences of the crates in the program. Fails unless .cargo/deny.toml allows each."""
     settings = {
         "accepted": tomllib.loads((ROOT / ".cargo" / "deny.toml").read_text())["licenses"]["allow"],
         "targets": [TARGETS[architecture]],
     }
-    # cargo-about reads all of Cargo.lock, and a build has only downloaded the crates for its own target.
+    # cargo-about reads all of Cargo.lock, but a build only downloads the crates for its own target.
     output("cargo", "fetch", "--locked")
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as configuration:
         configuration.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())

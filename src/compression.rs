@@ -1,9 +1,10 @@
-//! The page as gzip, at almost no cost: what never changes was compressed when the program was built.
+//! Compresses the page with gzip at almost no cost, because the pieces of the page that never change are
+//! compressed at build time.
 //!
-//! A gzip member ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)) may join compressed blocks with
-//! stored ones ([RFC 1951, section 3.2.4](https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4)). So the
-//! long unchanging pieces of the page come compressed from `build.rs`, the visit's own parts stand
-//! between them as they are, and no compressor is in the program.
+//! A gzip member ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)) may join compressed blocks and stored
+//! ones ([RFC 1951, section 3.2.4](https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4)). `build.rs`
+//! compresses the long pieces that never change. The parts that differ between visits are stored between
+//! them uncompressed, so the program needs no compressor.
 
 use lambda_http::{
     Request, RequestExt,
@@ -26,13 +27,14 @@ include!(concat!(env!("OUT_DIR"), "/page_pieces.rs"));
 /// ([RFC 1952, section 2.3](https://www.rfc-editor.org/rfc/rfc1952#section-2.3)).
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// Compresses a page of the template `page.html`, whatever pieces of it the page has.
+/// Compresses a page that was rendered from `page.html`, whichever pieces it contains.
 pub(crate) fn gzip(page: &str) -> Vec<u8> {
     let mut gzip = Vec::with_capacity(page.len());
     gzip.extend_from_slice(&GZIP_HEADER);
     let mut rest = page;
     for piece in PIECES {
-        // Its first bytes find it faster than all of it would, and mislead at worst past one piece.
+        // To search for its first bytes is faster than for all of it. If they occur elsewhere, one piece is
+        // stored uncompressed.
         let start = &piece.text[..PIECE_START_LENGTH];
         if let Some(at) = rest.find(start)
             && let Some(after) = rest[at..].strip_prefix(piece.text)
@@ -58,11 +60,11 @@ fn store(gzip: &mut Vec<u8>, text: &str, is_last: bool) {
     gzip.extend_from_slice(text.as_bytes());
 }
 
-/// Whether the client and the front door take a compressed page.
+/// Whether both the client and the front door support a compressed page.
 ///
-/// A REST API does not: it passes a Base64 body on undecoded unless it is
+/// A REST API does not: it does not decode a Base64 body unless it is
 /// [configured for binary media types](https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html).
-/// All other front doors decode it.
+/// All other front doors do.
 pub(crate) fn is_accepted(request: &Request) -> bool {
     let decodes = !matches!(
         request.request_context_ref(),
@@ -73,10 +75,9 @@ pub(crate) fn is_accepted(request: &Request) -> bool {
 
 /// Whether `Accept-Encoding` accepts gzip
 /// ([RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)). Without the
-/// header the RFC would let a server choose, but whoever does not ask may not be able to decode.
+/// header, the RFC would permit gzip, but a client that does not send it may not be able to decode gzip.
 //
-// By hand, because the crates that parse this header are archived, or choose among codings that there
-// are not here.
+// No crate fits: those that parse this header are archived, or choose among codings that are not offered here.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut named = None;
     let mut any = None;
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_for_those_who_accept_it() {
+    fn gzip_is_for_clients_that_accept_it() {
         for lines in [
             &["gzip"][..],
             &["GZIP"],
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_gets_it() {
+    fn other_clients_do_not_get_gzip() {
         for lines in [
             &[][..],
             &[""],
@@ -187,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decompresses_to_the_same_page_from_less_than_half_of_its_bytes(
+        fn compresses_to_less_than_half_and_decompresses_to_the_same_page(
             received in received(),
             days in 0..=CookieLifetime::MAX_DAYS,
             secure: bool,

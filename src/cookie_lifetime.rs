@@ -33,7 +33,7 @@ impl CookieLifetime {
     ///
     /// # Errors
     ///
-    /// If there are more days than browsers keep a cookie.
+    /// If there are more than [`MAX_DAYS`](Self::MAX_DAYS).
     pub fn from_days(days: u16) -> Result<Self, CookieLifetimeError> {
         if days > Self::MAX_DAYS {
             return Err(CookieLifetimeError::new(&days.to_string()));
@@ -41,7 +41,7 @@ impl CookieLifetime {
         Ok(Self { days })
     }
 
-    /// After how many days without a visit the browser forgets the count; 0 for a session cookie.
+    /// The number of days without a visit after which the browser forgets the count; 0 for a session cookie.
     #[must_use]
     pub const fn days(self) -> u16 {
         self.days
@@ -80,7 +80,7 @@ impl FromStr for CookieLifetime {
     }
 }
 
-/// This is not a number of days that browsers keep a cookie.
+/// The value is not a number of days for which browsers keep a cookie.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookieLifetimeError {
     found: String,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_0_to_400_days() {
+    fn accepts_0_to_400_days() {
         for (text, days) in [("0", 0), ("1", 1), ("030", 30), ("400", 400)] {
             assert_eq!(text.parse(), Ok(CookieLifetime { days }), "{text:?}");
             assert_eq!(CookieLifetime::from_days(days).unwrap().days(), days);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_anything_else_with_what_it_found_and_what_it_expects() {
+    fn rejects_anything_else_and_says_what_it_found_and_what_it_expects() {
         for text in [
             "", "401", "65536", "-1", "+1", "1.5", "1e2", "forever", " 7", "7 ", "٣",
         ] {

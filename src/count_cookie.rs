@@ -15,14 +15,14 @@ pub enum Received {
     Nothing,
     /// A `count` cookie whose value is not a [`VisitCount`].
     Malformed,
-    /// A count. Of several, which browsers send for a stale twin of another path or domain, the
-    /// greatest: neither the first nor the last is dependable.
+    /// A count. If there are several, for example because an old cookie of another path or domain remains,
+    /// the greatest: browsers do not send them in a dependable order.
     Count(VisitCount),
 }
 
 impl Received {
-    /// The count that this visit makes: one more than the browser sent. Whoever sent no count that
-    /// can be read is a new visitor.
+    /// The count of this visit: one more than the browser sent. A browser that sent no valid count is a new
+    /// visitor.
     #[must_use]
     pub fn next(self) -> VisitCount {
         match self {
@@ -34,9 +34,9 @@ impl Received {
 
 /// Finds the count in all the `Cookie` lines of a request.
 ///
-/// Works on bytes: a neighbour that is not UTF-8 must not cost the visitor the count. White space is
-/// that of HTTP. One pair of double quotes around the value is taken off, since a server may send it
-/// so ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+/// Reads bytes, so that another cookie that is not UTF-8 does not lose the visitor's count. Only the white
+/// space of HTTP is trimmed. One pair of double quotes around the value is removed, because a server may send
+/// one ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 #[must_use]
 pub fn read(headers: &HeaderMap) -> Received {
     headers
@@ -62,7 +62,7 @@ pub fn read(headers: &HeaderMap) -> Received {
         })
 }
 
-/// Where the browser is to keep the cookie.
+/// Where the browser keeps the cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Jar {
     /// With the cookies of the counter's own site.
@@ -70,8 +70,8 @@ pub enum Jar {
         /// Whether to send it over HTTPS only.
         secure: bool,
     },
-    /// With the cookies that the counter has on pages of the site that embeds it, apart from every
-    /// other site's and from the counter's own
+    /// With the cookies that the counter has on pages of the embedding site, separate from those for other
+    /// sites and from the counter's own
     /// ([CHIPS](https://developer.mozilla.org/en-US/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies)).
     Partitioned,
 }
@@ -92,16 +92,16 @@ fn header_value(value: String, max_age: Option<Duration>, jar: Jar) -> HeaderVal
     // One count for the whole origin, whatever path the page was opened at.
     cookie.set_path("/");
     cookie.set_max_age(max_age);
-    // No script has business with the count.
+    // No script needs the cookie.
     cookie.set_http_only(true);
     match jar {
         Jar::OwnSite { secure } => {
-            // Not Strict: a visitor who comes by a link from elsewhere would start again at 1.
+            // Not Strict: a visitor who follows a link from another site would start again at 1.
             cookie.set_same_site(SameSite::Lax);
             cookie.set_secure(secure);
         }
         Jar::Partitioned => {
-            // Only then does the browser send it from a page of another site.
+            // Without these, the browser would not send the cookie from a page of another site.
             cookie.set_same_site(SameSite::None);
             cookie.set_secure(true);
             cookie.set_partitioned(true);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_of_another_name_is_not_the_count() {
+    fn a_cookie_with_another_name_is_not_the_count() {
         for line in [
             "",
             ";",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_valid_count_wins_wherever_it_stands() {
+    fn the_greatest_valid_count_wins_in_any_order() {
         for lines in [
             &[&b"count=7; count=3"[..]][..],
             &[b"count=3; count=7"],
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn is_kept_apart_for_each_site_that_embeds_it() {
+    fn is_kept_separately_for_each_site_that_embeds_it() {
         assert_eq!(
             set(3.into(), CookieLifetime::default(), Jar::Partitioned),
             "count=3; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000"

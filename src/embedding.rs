@@ -1,8 +1,8 @@
-//! The count on pages of other sites: which may show it, and what a browser has to be told for that.
+//! Which pages of other sites may show the count, and the headers that permit them.
 //!
-//! A script on such a page fetches the count, and the browser says in `Origin` which site it comes from
-//! ([Fetch, section 3.2](https://fetch.spec.whatwg.org/#origin-header)). The browser lets the script
-//! read the answer only if that names the origin
+//! A script on such a page fetches the count, and the browser says in `Origin` which site the script is on
+//! ([Fetch, section 3.2](https://fetch.spec.whatwg.org/#origin-header)). The browser lets the script read the
+//! answer only if the answer names that origin
 //! ([CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)).
 
 use std::{error::Error, fmt, net::Ipv4Addr, str::FromStr};
@@ -33,7 +33,7 @@ impl EmbedOrigins {
     }
 }
 
-/// Reads exact origins, as a browser writes them into `Origin`
+/// Reads exact origins, as a browser writes them in `Origin`
 /// ([RFC 6454, section 6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)), separated by spaces
 /// or commas.
 impl FromStr for EmbedOrigins {
@@ -55,10 +55,10 @@ impl FromStr for EmbedOrigins {
     }
 }
 
-/// Whether an entry is an origin as browsers write it: in lower case, with a name of another script in
-/// Punycode, an address in its shortest form, and no default port
+/// Whether an entry is an origin as browsers write it: in lower case, with a non-ASCII name in Punycode, an
+/// address in its shortest form, and no default port
 /// ([HTML, serialization of an origin](https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)).
-/// Any other spelling would never match. `EmbedOrigins` in template.yaml takes the same values.
+/// Any other spelling would never match. `EmbedOrigins` in template.yaml accepts the same values.
 fn is_origin(entry: &str) -> bool {
     let Some((scheme, authority)) = entry.split_once("://") else {
         return false;
@@ -86,7 +86,7 @@ fn is_name(host: &str) -> bool {
     host.split('.').all(is_label) && last.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
-/// No other address can be listed: sites have names, and a page on one's own machine is for trying.
+/// The only addresses that can be listed, for trying a page on one's own machine. Sites have names.
 fn is_loopback(host: &str) -> bool {
     host == "[::1]" || host.parse().is_ok_and(|it: Ipv4Addr| it.is_loopback())
 }
@@ -107,8 +107,8 @@ impl fmt::Display for EmbedOriginError {
         write!(
             formatter,
             "{:?} is not an origin as browsers send it: expected https://HOST or https://HOST:PORT, \
-             in lower case and without a path or a slash at the end (http for localhost only, and no \
-             other addresses than 127.0.0.1 and [::1])",
+             in lower case and without a path or a slash at the end (http only for localhost, and no \
+             addresses except 127.0.0.1 and [::1])",
             self.entry,
         )
     }
@@ -116,12 +116,12 @@ impl fmt::Display for EmbedOriginError {
 
 impl Error for EmbedOriginError {}
 
-/// Which page a request comes from.
+/// Where a request comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Caller<'a> {
-    /// A visitor, or a program: no script of another site.
+    /// A visitor or a program, and not a script on another site.
     Direct,
-    /// A script on a page that may show the count, of this origin.
+    /// A script on a page of this origin, which may show the count.
     Listed(&'a HeaderValue),
     /// A script on any other page.
     Unlisted,
@@ -152,35 +152,35 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, caller: Caller<'_>, listed: &
         );
     }
     if !listed.is_empty() {
-        // In one line: an answer in payload 2.0 has room for one.
+        // One line, because payload 2.0 has room for only one.
         let vary = headers.get(header::VARY).and_then(|it| it.to_str().ok());
         let vary = vary.map_or("Origin".to_owned(), |vary| format!("{vary}, Origin"));
         headers.insert(
             header::VARY,
-            HeaderValue::try_from(vary).expect("names of headers are a header value"),
+            HeaderValue::try_from(vary).expect("header names are a valid header value"),
         );
     }
 }
 
-/// Whether a browser asks if a script may send its request
+/// Whether a browser asks whether a script may send its request
 /// ([Fetch, CORS-preflight request](https://fetch.spec.whatwg.org/#cors-preflight-request)).
 pub(crate) fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Permits a `GET` with any headers: the function reads what it knows, and ignores the rest.
+/// Permits a `GET` with any headers, because the function ignores those that it does not know.
 pub(crate) fn permit(request: &HeaderMap, answer: &mut HeaderMap) {
     answer.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET"),
     );
-    // Not `*`, which means a header of that name where cookies are sent along.
+    // Not `*`: in a request with cookies, that means a header with the name `*`.
     if let Some(names) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS)
         && names.to_str().is_ok()
     {
         answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }
-    // Seconds; two hours are the most that Chromium remembers it.
+    // Seconds. Chromium keeps the answer for at most two hours.
     answer.insert(
         header::ACCESS_CONTROL_MAX_AGE,
         HeaderValue::from_static("7200"),
@@ -191,7 +191,7 @@ pub(crate) fn permit(request: &HeaderMap, answer: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    /// Lines of `+ ` and an origin, or `- ` and another text. tests/deploy tries them on the template too.
+    /// Each line is `+ ` and an origin, or `- ` and something else. tests/deploy checks the template with it.
     const ORIGINS: &str = include_str!("../tests/deploy/embed_origins.txt");
 
     fn entries(sign: &'static str) -> impl Iterator<Item = &'static str> {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_exact_origins() {
+    fn accepts_exact_origins() {
         for entry in entries("+ ") {
             let origins = Ok(EmbedOrigins(vec![entry.to_owned()]));
             assert_eq!(entry.parse(), origins, "{entry}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_browser_sends_and_names_it() {
+    fn rejects_an_entry_that_no_browser_sends_and_names_it() {
         for entry in entries("- ") {
             let list = format!("https://example.org {entry}");
             let error = list.parse::<EmbedOrigins>().unwrap_err();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn one_exact_origin_of_the_list_is_listed() {
+    fn only_a_single_exact_origin_from_the_list_is_listed() {
         let listed: EmbedOrigins = "https://a.example https://b.example:8443".parse().unwrap();
         let caller = |lines: &[&'static str]| {
             let mut headers = HeaderMap::new();

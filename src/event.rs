@@ -8,11 +8,11 @@ use lambda_http::{
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, value::RawValue};
 
-/// An event of any front door, whatever a stranger made the front door put into it.
+/// An event from any front door, whatever a stranger made the front door put into it.
 ///
-/// `lambda_http` tries one front door's format after another until one fits. Function URLs and HTTP APIs
-/// (payload 2.0) come second there, so each of their events would be read twice: a fifth of the
-/// instructions of a visit. They are tried first here.
+/// `lambda_http` tries one front door's format after another until one fits. It tries that of Function URLs
+/// and HTTP APIs (payload 2.0) second, and would read each of their events twice, which costs a fifth of the
+/// instructions of a visit. Here it is tried first.
 #[derive(Debug)]
 pub struct Event(LambdaRequest);
 
@@ -31,8 +31,8 @@ impl From<Event> for LambdaRequest {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        // AWS writes events without white space, and a quotation mark inside a string is escaped. An event
-        // that only looks like payload 2.0 goes on to lambda_http, like all others.
+        // This finds the field, because AWS writes events without white space, and no string can contain it:
+        // quotation marks in strings are escaped. If the event does not fit after all, lambda_http reads it.
         if json.get().contains(r#""version":"2.0""#)
             && let Ok(event) = serde_json::from_str::<ApiGatewayV2httpRequest>(json.get())
         {
@@ -51,8 +51,8 @@ impl<'de> Deserialize<'de> for Event {
 /// The event without the header lines that HTTP does not permit
 /// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
 ///
-/// Front doors deliver them when a scanner sends them, and `lambda_http` refuses the whole event for one
-/// (aws-lambda-rust-runtime issues 509 and 786): a 502 for the visitor and an alarm for the owner.
+/// Front doors deliver such lines when a scanner sends them. `lambda_http` would reject the whole event for
+/// one (aws-lambda-rust-runtime issues 509 and 786): a 502 for the visitor and an alarm for the owner.
 fn without_what_http_forbids(json: &RawValue) -> Option<Value> {
     let mut event: Value = serde_json::from_str(json.get()).ok()?;
     for map in ["headers", "multiValueHeaders"] {
@@ -75,7 +75,7 @@ fn without_what_http_forbids(json: &RawValue) -> Option<Value> {
         if let Some(Value::String(method)) = event.pointer_mut(method)
             && method.parse::<Method>().is_err()
         {
-            // A method all the same, and not one that the counter knows.
+            // A valid method that the counter does not know.
             "UNKNOWN".clone_into(method);
         }
     }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_event_only_what_http_forbids_is_left_out() {
+    fn only_what_http_forbids_is_left_out_of_an_event() {
         let event = |method: &str, headers: Value| {
             json!({
                 "httpMethod": method,

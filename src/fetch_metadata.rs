@@ -1,12 +1,12 @@
-//! What a browser says about the reason for its request.
+//! What a browser's headers say about the reason for a request.
 
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 
 /// Whether the browser only prefetches or prerenders the page, which the visitor may never see.
 ///
-/// `Sec-Purpose` is today's header
-/// ([Fetch, section 3.8](https://fetch.spec.whatwg.org/#sec-purpose-header)), `Purpose` and `X-Moz`
-/// those of older browsers. Every prerender says `prefetch;prerender`.
+/// `Sec-Purpose` is the current header
+/// ([Fetch, section 3.8](https://fetch.spec.whatwg.org/#sec-purpose-header)). Older browsers send `Purpose`
+/// or `X-Moz`. Every prerender says `prefetch;prerender`.
 pub(crate) fn is_speculative(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"]
         .into_iter()
@@ -19,9 +19,9 @@ fn contains_ignore_ascii_case(text: &[u8], word: &[u8]) -> bool {
         .any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Whether the browser will show nobody the count: it asks for an image, a script or a frame, or does
-/// not let the page that asks read the answer
-/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers, and programs, do not say.
+/// Whether the browser will not show the count to anybody: it asks for an image, a script or a frame, or
+/// does not let the requesting page read the answer
+/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers and programs do not say.
 pub(crate) fn is_unseen(headers: &HeaderMap) -> bool {
     headers
         .get_all("sec-fetch-dest")
@@ -30,17 +30,18 @@ pub(crate) fn is_unseen(headers: &HeaderMap) -> bool {
         || says(headers, "sec-fetch-mode", "no-cors")
 }
 
-/// Whether a script on a page of another site asks, and not the visitor by a link there.
+/// Whether the request comes from a script on a page of another site, and not from a visitor's click on a
+/// link there.
 pub(crate) fn is_cross_site_fetch(headers: &HeaderMap) -> bool {
     says(headers, "sec-fetch-site", "cross-site") && !says(headers, "sec-fetch-mode", "navigate")
 }
 
-/// Whether another site, or another host of this site, has the browser send the request.
+/// Whether the request comes from another site, or from another host of this site.
 ///
 /// A browser that does not send `Sec-Fetch-Site` (an old one, or any over plain HTTP) still sends `Origin`
-/// with a form, which has to name the host that was asked. Without either the client is a program, which
+/// with a form. `Origin` must then name the requested host. A client that sends neither is a program, which
 /// has no visitor's cookie to lose. Go's
-/// [`CrossOriginProtection`](https://pkg.go.dev/net/http#CrossOriginProtection) decides in the same way.
+/// [`CrossOriginProtection`](https://pkg.go.dev/net/http#CrossOriginProtection) has the same rules.
 pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
     if sites.peek().is_some() {
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn without_sec_fetch_site_the_origin_has_to_name_the_host() {
+    fn without_sec_fetch_site_the_origin_must_name_the_host() {
         for (host, origin, elsewhere) in [
             ("example.com", "https://example.com", false),
             ("example.com", "http://example.com", false),

@@ -20,21 +20,21 @@ use crate::{Settings, event::Event, log, respond};
 ///
 /// # Errors
 ///
-/// If the Runtime API cannot be reached, or does not answer as one. Lambda expects the process to end
-/// then, and starts another.
+/// If the Runtime API cannot be reached, or its answer is invalid. Lambda then expects the process to end,
+/// and starts another.
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let runtime = Runtime::new(service(settings));
     log::started();
     runtime.run_concurrent().await
 }
 
-/// The service behind the Runtime API: raw events of any front door in, their raw answers out.
+/// The service behind the Runtime API: takes raw events from any front door, and returns raw answers.
 //
-// `lambda_http::run` would do the same with less code here, but builds a URL from host, path and query,
-// panics where that does not parse (aws-lambda-rust-runtime issue 515), and drops all but one `Cookie`
-// line of a REST event. The counter needs no URL. `LambdaRequest`, `TransformResponse` and the types
-// that come with them are `#[doc(hidden)]`: nothing documented reads an event or writes an answer
-// without the detour. Cargo.lock pins their version, and tests/it/events.rs compares whole answers.
+// `lambda_http::run` would need less code here, but it builds a URL from host, path and query, panics if the
+// URL is malformed (aws-lambda-rust-runtime issue 515), and drops all but one `Cookie` line of a REST event.
+// The counter needs no URL. `LambdaRequest`, `TransformResponse` and related types are `#[doc(hidden)]`, but
+// no documented API reads an event or writes an answer without building a URL. Cargo.lock pins their version,
+// and tests/it/events.rs compares whole answers.
 #[must_use]
 pub fn service(
     settings: Settings,
@@ -47,13 +47,13 @@ pub fn service(
         let event = LambdaRequest::from(event.payload);
         let front_door = event.request_origin();
         let response = respond(&request(event), &settings);
-        // `&str` is what a response would be made of; this one is made already. Of a `Response<Body>`
-        // `lambda_http` would make another, with the tables of every charset.
+        // `&str` is the type that `lambda_http` would build a response from; this response is complete. With
+        // `Response<Body>` it would build another, and link in the tables of every charset.
         TransformResponse::<&str, _>::Response(front_door, Box::pin(ready(response)))
     })
 }
 
-/// What the counter reads of an event: method, path as delivered, stage and headers.
+/// The parts of an event that the counter reads: method, path as delivered, stage and headers.
 fn request(event: LambdaRequest) -> Request {
     let (method, path, headers, context) = match event {
         LambdaRequest::ApiGatewayV2(event) => (
@@ -90,7 +90,7 @@ fn request(event: LambdaRequest) -> Request {
     request
 }
 
-/// Payload 2.0 delivers each cookie by itself. One that is not a header value is left out alone.
+/// Adds the cookies, which payload 2.0 delivers separately. One that is not a valid header value is left out.
 fn with_cookies(mut headers: HeaderMap, cookies: Vec<String>) -> HeaderMap {
     for cookie in cookies {
         if let Ok(line) = HeaderValue::try_from(cookie) {
@@ -100,8 +100,8 @@ fn with_cookies(mut headers: HeaderMap, cookies: Vec<String>) -> HeaderMap {
     headers
 }
 
-/// Every line of every header. A REST API fills both maps, `single` with a header's last line; a load
-/// balancer fills one of the two, as its target group is set.
+/// Every line of every header. A REST API fills both maps, but `single` only with each header's last line. A
+/// load balancer fills one of the two, depending on its target group's settings.
 fn merged(mut all: HeaderMap, single: HeaderMap) -> HeaderMap {
     if all.is_empty() {
         return single;

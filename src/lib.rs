@@ -1,20 +1,20 @@
 //! A page visit counter that runs as a serverless function: the number lives in a cookie in the
 //! visitor's own browser.
 //!
-//! An event from a front door (a Function URL, API Gateway, a load balancer, VPC Lattice) becomes a
-//! request in [`function`], and [`respond()`] decides the answer, without waiting and without errors:
+//! [`function`] turns an event from a front door (a Function URL, API Gateway, a load balancer, VPC Lattice)
+//! into a request, and [`respond()`] decides the answer, synchronously and without errors:
 //!
-//! 1. the path, without its API Gateway stage, names the page, one of its buttons, or nothing (`route`);
-//! 2. a request for something that nobody sees is refused and does not count (`fetch_metadata`), and so is a
-//!    script on a site that the owner has not listed (`embedding`);
-//! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and one is added;
-//! 4. [`count_cookie::set`] asks the browser to keep it for a [`CookieLifetime`];
-//! 5. `Representation::negotiate` chooses HTML, JSON or text, [`page`] renders the HTML, and
-//!    `compression` compresses it for clients that accept gzip;
-//! 6. every answer gets the same security headers (`security_headers`), and each visit a line in the
-//!    [`log`].
+//! 1. `route` finds out from the path, without its API Gateway stage, whether the request is for the page,
+//!    one of its buttons, or nothing.
+//! 2. `fetch_metadata` refuses a request whose answer nobody would see, and `embedding` refuses a script on a
+//!    site that the owner has not listed. Neither counts.
+//! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and the visit adds one.
+//! 4. [`count_cookie::set`] asks the browser to keep the new count for a [`CookieLifetime`].
+//! 5. `Representation::negotiate` chooses HTML, JSON or text. [`page`] renders the HTML, and `compression`
+//!    compresses it for clients that accept gzip.
+//! 6. `security_headers` adds the same headers to every answer, and [`log`] writes a line for each visit.
 //!
-//! The owner's choices are the [`Settings`].
+//! [`Settings`] holds the owner's choices.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 

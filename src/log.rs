@@ -1,8 +1,8 @@
-//! The log: a line for what the owner counts, and one for what goes wrong.
+//! The log: a line for each event that the owner's metrics count, and one for each error.
 //!
-//! A visit costs more to log than to compute, so a line holds only what a metric or a person reads:
+//! A visit costs more to log than to compute, so a line has only the fields that a metric or a person reads:
 //! `{"timestamp":"…","level":"INFO","message":"visit","count":3,"form":"html"}`. The metric filters in
-//! `template.yaml` match these lines. No line holds anything else about a visitor.
+//! `template.yaml` match these lines. No line says anything else about a visitor.
 
 use std::{env, panic};
 
@@ -11,12 +11,13 @@ use tracing_subscriber::{filter::Targets, fmt, prelude::*};
 
 use crate::{VisitCount, representation::Representation};
 
-/// The program is ready for its first event: a cold start, counted without the platform's own lines.
+/// The program is ready for its first event. This line counts a cold start, because Lambda's own lines are
+/// turned off.
 pub(crate) fn started() {
     tracing::info!("start");
 }
 
-/// A counted visit; `embedded` says that a page of another site shows the count.
+/// A counted visit; `embedded` says whether a page of another site shows the count.
 pub(crate) fn visit(count: VisitCount, representation: Representation, embedded: bool) {
     tracing::info!(
         count = u64::from(count),
@@ -26,12 +27,12 @@ pub(crate) fn visit(count: VisitCount, representation: Representation, embedded:
     );
 }
 
-/// A visitor's reset.
+/// A visitor reset the count.
 pub(crate) fn reset() {
     tracing::info!("reset");
 }
 
-/// A visitor's cookie is deleted.
+/// A visitor deleted the cookie.
 pub(crate) fn forget() {
     tracing::info!("forget");
 }
@@ -41,19 +42,19 @@ pub(crate) fn prefetch() {
     tracing::info!("prefetch");
 }
 
-/// Starts to log to the standard output, panics included, as Lambda's
+/// Starts to log to the standard output, including panics. Lambda's
 /// [advanced logging controls](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)
-/// say: from the level `AWS_LAMBDA_LOG_LEVEL` on (INFO if that is not set), in the format
-/// `AWS_LAMBDA_LOG_FORMAT` (JSON unless it says `Text`).
+/// set the lowest level in `AWS_LAMBDA_LOG_LEVEL` (INFO by default) and the format in `AWS_LAMBDA_LOG_FORMAT`
+/// (JSON unless it is `Text`).
 ///
 /// # Panics
 ///
-/// If it is called a second time.
+/// If it is called twice.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(LevelFilter::INFO, |name| level(&name));
     let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("text"));
-    // Of libraries only what goes wrong: at TRACE lambda_runtime logs whole events, with their cookies
-    // and addresses.
+    // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
+    // cookies and addresses.
     let levels = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level.min(LevelFilter::INFO));
@@ -75,7 +76,7 @@ pub fn init() {
     panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
-/// Lambda's levels are those of `tracing`, and FATAL.
+/// Lambda has the levels of `tracing`, and FATAL.
 fn level(name: &str) -> LevelFilter {
     match name.parse() {
         Ok(level) => level,

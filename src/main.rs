@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let settings = Settings::from_env()?;
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return Err("AWS Lambda starts this program; to see the page here, `make run`".into());
+        return Err("this program runs on AWS Lambda; to see the page here, run `make run`".into());
     }
     function::run(settings).await
 }

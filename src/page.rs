@@ -7,8 +7,8 @@ use crate::{CookieLifetime, VisitCount, count_cookie::Received};
 
 /// Renders the page of a counted visit.
 ///
-/// `set_cookie` is the answer's own `Set-Cookie`. Of the request only the parsed number is shown:
-/// its bytes never reach the HTML.
+/// `set_cookie` is the answer's own `Set-Cookie`. The parsed number is all that the page shows of the
+/// request, whose bytes never reach the HTML.
 #[must_use]
 #[expect(
     clippy::missing_panics_doc,
@@ -55,12 +55,12 @@ fn render_notice(title: &str, text: &str, set_cookie: Option<(&str, &str)>, home
     .expect("writing to a String does not fail")
 }
 
-/// `Max-Age` must not break at its hyphen.
+/// Splits off `Max-Age`, because the templates keep a line from breaking at its hyphen.
 fn with_last_attribute_apart(set_cookie: &str) -> (&str, &str) {
     set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
 }
 
-/// The styles beside the templates, as `build.rs` has minified them.
+/// The styles beside the templates, minified by `build.rs`.
 const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
 
@@ -74,7 +74,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The style's name for a number that needs smaller type to stay on one line of a phone.
+    /// The CSS class for a number that needs smaller type to fit on one line on a phone.
     fn length_class(&self) -> &'static str {
         match u64::from(self.count) {
             ..100_000 => "",

@@ -1,4 +1,4 @@
-//! The forms that an answer to a visit can take.
+//! The forms of an answer to a visit: HTML, JSON or text.
 
 use std::cmp::Reverse;
 
@@ -22,30 +22,30 @@ pub(crate) enum Representation {
 }
 
 impl Representation {
-    /// The server's favourite is the first.
+    /// The server prefers them in this order.
     const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Text];
 
-    /// The form that the client likes best, by `Accept`
+    /// The form that the client prefers, according to `Accept`
     /// ([RFC 9110, section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)).
     ///
-    /// HTML where the header is missing, malformed, undecided, or accepts none of the three: a page
-    /// is of more use to a visitor than a 406.
+    /// HTML if the header is missing or malformed, prefers no form, or accepts none of the three: a page is
+    /// more use to a visitor than a 406.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT).iter();
         let lines = lines.filter_map(|line| line.to_str().ok());
         let mut lines = lines.peekable();
         match lines.peek() {
             None => Self::Html,
-            // Browsers put what they like best first, and the rest of their long lists is a twentieth of the
-            // instructions of a visit.
+            // Browsers list the form that they prefer first. To read the rest of their long lists would cost a
+            // twentieth of the instructions of a visit.
             Some(line) if line.starts_with("text/html,") => Self::Html,
             // Several lines are one list (RFC 9110, section 5.3).
             Some(_) => Self::preferred(&lines.collect::<Vec<_>>().join(",")).unwrap_or(Self::Html),
         }
     }
 
-    // By hand, because the crate headers-accept refuses empty elements (RFC 9110, section 5.6.1.2) and takes
-    // a media range with a parameter for that of another form.
+    // Not the crate headers-accept, which rejects empty elements (RFC 9110, section 5.6.1.2) and does not
+    // match a form by a media range that has a parameter.
     fn preferred(list: &str) -> Option<Self> {
         let mut is_quoted = false;
         let ranges = list
@@ -69,12 +69,12 @@ impl Representation {
             let matching = ranges.filter_map(|(position, &(ty, subty, weight))| {
                 Some((form.specificity(ty, subty)?, weight, Reverse(position)))
             });
-            // The most specific range alone says how much the client likes a form.
+            // Only the most specific range sets a form's weight.
             let (specificity, weight, position) = matching.max()?;
             (weight > 0).then_some((weight, specificity, position))
         };
         let liked = Self::ALL.iter().filter(|form| best(form).is_some());
-        // Of several that are liked best `max_by_key` takes the last.
+        // Of several equal forms, `max_by_key` returns the last, which after `rev` is the server's favourite.
         liked.rev().max_by_key(|form| best(form)).copied()
     }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_form_that_is_asked_for() {
+    fn returns_the_form_that_is_asked_for() {
         for (accept, form) in [
             ("text/html", Representation::Html),
             ("application/json", Representation::Json),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn html_where_accept_says_nothing_of_use() {
+    fn html_if_accept_says_nothing_useful() {
         for accept in [
             "*/*",
             "text/*",

@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Decides the answer to a request.
 
 use lambda_http::{
     Body, Request, Response,
@@ -132,7 +132,7 @@ fn visit(
     response
 }
 
-/// The headers of a visit without the visit: `HEAD` asks about the page and does not show it.
+/// The headers of a visit, without counting one: `HEAD` asks about the page and does not show it.
 fn visit_headers(request: &Request) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     let representation = Representation::negotiate(request.headers());
@@ -141,7 +141,7 @@ fn visit_headers(request: &Request) -> Response<Body> {
     response
 }
 
-/// JSON and text are too short to gain from it.
+/// Whether the answer is compressed. JSON and text are too short to gain from it.
 fn is_compressed(representation: Representation, request: &Request) -> bool {
     representation == Representation::Html && compression::is_accepted(request)
 }
@@ -157,9 +157,9 @@ fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool)
     );
 }
 
-/// Not a 200, which the browser may show later from its store without asking again: that visit would be
-/// lost. After any status from 400 on it loads the page when the visitor opens it, and one from 500 on
-/// would look like a failure of the function.
+/// With a 200, the browser might show the prefetched page later without asking again, and that visit would
+/// be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would look like a failure
+/// of the function.
 fn prefetch() -> Response<Body> {
     notice(
         StatusCode::FORBIDDEN,
@@ -177,7 +177,7 @@ fn reset(https: bool) -> Response<Body> {
     response
 }
 
-/// Not a redirect as after a reset: to the page it would lead to a visit, which sets a new cookie.
+/// Not a redirect to the page, as after a reset: that would be a visit, which sets a new cookie.
 fn forget(https: bool) -> Response<Body> {
     let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
     let page = page::forgotten(set_cookie.to_str().expect("the cookie is ASCII"));
@@ -188,7 +188,7 @@ fn forget(https: bool) -> Response<Body> {
     response
 }
 
-/// Lets a script of a listed site ask for the count. Nothing is counted yet.
+/// Permits a script of a listed site to ask for the count. The preflight itself does not count.
 fn preflight(headers: &HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -225,9 +225,9 @@ fn html(status: StatusCode, page: String) -> Response<Body> {
     response
 }
 
-/// The relative way to the page from a path that is `depth` folders below it.
+/// A relative link to the page from a path that is `depth` folders below it.
 fn home(depth: usize) -> String {
-    /// Nobody comes deeper by a link, so a link of a few bytes is enough there.
+    /// No link leads deeper. From a deeper path, the link home stays short and need not reach the page.
     const MAX_DEPTH: usize = 16;
     match depth {
         1..=MAX_DEPTH => "../".repeat(depth),

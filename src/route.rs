@@ -2,20 +2,20 @@
 
 use lambda_http::{Request, RequestExt, request::RequestContext};
 
-/// A resource, found by the request's path without its API Gateway stage.
+/// A resource, named by the request's path without its API Gateway stage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Route<'a> {
     /// `/`: the page.
     Page,
-    /// `/reset`: where the page's button "Reset to 1" posts to.
+    /// `/reset`: the page's button "Reset to 1" posts to it.
     Reset,
-    /// `/forget`: where the page's button "Delete the cookie" posts to.
+    /// `/forget`: the page's button "Delete the cookie" posts to it.
     Forget,
-    /// `/prod` instead of `/prod/`, from where the page's relative links would leave the stage.
+    /// `/prod` instead of `/prod/`: from there, the page's relative links would leave the stage.
     StageWithoutSlash(&'a str),
     /// Any other path.
     Unknown {
-        /// How many folders below the page the path is.
+        /// How many folders the path is below the page.
         depth: usize,
     },
 }
@@ -24,13 +24,13 @@ impl<'a> Route<'a> {
     pub(crate) fn of(request: &'a Request) -> Self {
         let path = request.raw_http_path();
         match request.request_context_ref() {
-            // `$default` is the stage that is not in the path.
+            // The stage `$default` is not in the path.
             Some(RequestContext::ApiGatewayV2(context)) => match context.stage.as_deref() {
                 Some(stage) if stage != "$default" => Self::in_stage(path, stage),
                 _ => Self::of_path(path),
             },
-            // A REST API delivers the path without its stage, and beside it the path as requested.
-            // Behind a custom domain both are the same, and the stage is in neither.
+            // A REST API delivers the path without its stage, and separately the path as requested. Behind a
+            // custom domain, both are the same, and the stage is in neither.
             Some(RequestContext::ApiGatewayV1(context)) => match (path, context.stage.as_deref()) {
                 ("/", Some(stage))
                     if context.path.as_deref().is_some_and(|it| is_root(it, stage)) =>
@@ -47,7 +47,7 @@ impl<'a> Route<'a> {
         if is_root(path, stage) {
             return Self::StageWithoutSlash(stage);
         }
-        // A custom domain may map the stage away.
+        // Behind a custom domain, the path may not contain the stage.
         let inside = path
             .strip_prefix('/')
             .and_then(|path| path.strip_prefix(stage));
@@ -128,7 +128,7 @@ mod tests {
             ("prod", "/prod/x", Route::Unknown { depth: 0 }),
             ("prod", "/prod", Route::StageWithoutSlash("prod")),
             ("prod", "/production", Route::Unknown { depth: 0 }),
-            // A custom domain may map the stage away.
+            // Behind a custom domain.
             ("prod", "/", Route::Page),
         ] {
             assert_eq!(Route::of(&http_api(stage, path)), route, "{stage} {path}");

@@ -8,9 +8,9 @@ use lambda_http::http::{HeaderMap, header, uri::Authority};
 ///
 /// The front door says so in `X-Forwarded-Proto`, and
 /// [VPC Lattice](https://docs.aws.amazon.com/vpc-lattice/latest/ug/http-targets.html) in
-/// `X-Forwarded-For-Proto`. Without either the answer is yes, since AWS serves public pages over HTTPS, except on a loopback host: a
-/// development server answers there over plain HTTP, where Safari refuses a `Secure` cookie and the count
-/// would stay at 1.
+/// `X-Forwarded-For-Proto`. Without either the answer is yes, because AWS serves public pages over HTTPS. The
+/// exception is a loopback host, where a development server answers over plain HTTP: Safari rejects a `Secure`
+/// cookie there, and the count would stay at 1.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     let scheme = headers
         .get("x-forwarded-proto")
@@ -23,7 +23,7 @@ pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a host, with a port or without, is the machine itself.
+/// Whether a host, with or without a port, is the machine itself.
 pub(crate) fn is_loopback(host: &Authority) -> bool {
     let host = host.host();
     host.eq_ignore_ascii_case("localhost")
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_front_door_decides_whatever_the_host() {
+    fn the_front_door_decides_whatever_the_host_is() {
         for host in [None, Some("example.org"), Some("localhost:9000")] {
             assert!(is_https(&request(Some("https"), host)), "{host:?}");
             assert!(!is_https(&request(Some("http"), host)), "{host:?}");

@@ -1,9 +1,8 @@
-//! What every answer tells the browser to forbid.
+//! The security headers of every answer.
 
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 
-/// Nothing is loaded but the templates' own styles, by their hashes from `build.rs`, and the inlined
-/// icon.
+/// Permits only the templates' own styles, by their hashes from `build.rs`, and the inline icon.
 const CONTENT_SECURITY_POLICY: &str = concat!(
     "default-src 'none'; style-src 'sha256-",
     env!("PAGE_STYLE_SHA256"),
@@ -12,17 +11,17 @@ const CONTENT_SECURITY_POLICY: &str = concat!(
     "'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// A year, as browsers ask of sites that mean it.
+/// One year: a browser that comes back within a year never asks over plain HTTP.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
-/// Adds the headers that every answer carries.
+/// Adds the headers to an answer.
 pub(crate) fn add(headers: &mut HeaderMap, https: bool) {
     for (name, value) in [
-        // A stored page would show an old number, and keep the visit from the function.
+        // A stored page would show an old number, and the visit would not reach the function.
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`, with which browsers send `Origin: null` along with the reset form.
+        // With `no-referrer`, browsers would send `Origin: null` with the page's forms.
         (header::REFERRER_POLICY, "same-origin"),
         (
             header::HeaderName::from_static("cross-origin-opener-policy"),

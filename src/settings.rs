@@ -1,11 +1,11 @@
-//! What the owner decides, from the environment that `template.yaml` sets.
+//! The owner's choices, from the environment variables that `template.yaml` sets.
 
 use std::{env, error::Error};
 
 use crate::{CookieLifetime, EmbedOrigins};
 
-/// The function's settings. By default the cookie is kept as long as browsers allow, and no other site
-/// may show the count.
+/// The function's settings. By default, browsers keep the cookie as long as they can, and no other site may
+/// show the count.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// How long the browser keeps the cookie.
@@ -15,13 +15,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads [`CookieLifetime::VARIABLE`] and [`EmbedOrigins::VARIABLE`], and takes the default of a
-    /// variable that is not set.
+    /// Reads [`CookieLifetime::VARIABLE`] and [`EmbedOrigins::VARIABLE`]. A variable that is not set has its
+    /// default.
     ///
     /// # Errors
     ///
-    /// If a variable holds something else than it may. The error names the variable, what it holds and
-    /// what is expected.
+    /// If a variable has an invalid value. The error names the variable and its value, and says what is
+    /// expected.
     pub fn from_env() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut settings = Self::default();
         if let Some(value) = env::var_os(CookieLifetime::VARIABLE) {

@@ -1,8 +1,8 @@
-//! The number itself.
+//! The count of visits.
 
 use std::fmt;
 
-/// How often a browser has visited the page, this visit included.
+/// How often a browser has visited the page, including this visit.
 ///
 /// ```
 /// use page_visit_counter::VisitCount;
@@ -21,12 +21,12 @@ impl VisitCount {
     /// Reads a decimal number from 0 to [`u64::MAX`]: ASCII digits only, leading zeros included.
     #[must_use]
     pub fn from_digits(digits: &str) -> Option<Self> {
-        // `u64::from_str` would also take a `+`.
+        // `u64::from_str` would also accept a `+`.
         let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
         digits.parse().ok().filter(|_| is_decimal).map(Self)
     }
 
-    /// The count after one more visit. At [`u64::MAX`] it stays there: a count never wraps.
+    /// The count after one more visit. It never wraps: after [`u64::MAX`] it stays the same.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_nothing_else() {
+    fn rejects_anything_else() {
         for text in [
             "",
             "abc",

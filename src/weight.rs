@@ -1,13 +1,13 @@
-//! How much a client likes what it names in `Accept` or `Accept-Encoding`.
+//! How strongly a client prefers something that it lists in `Accept` or `Accept-Encoding`.
 
 /// A weight in thousandths, from 0 (not acceptable) to [`MAX`].
 pub(crate) type Weight = u16;
 
-/// The weight of what is named without one.
+/// The weight of an element that does not give one.
 pub(crate) const MAX: Weight = 1000;
 
-/// Reads a weight as [RFC 9110, section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2) has
-/// it: 0 to 1 with at most three decimals.
+/// Reads a weight from 0 to 1 with at most three decimals
+/// ([RFC 9110, section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
 pub(crate) fn parse(text: &str) -> Option<Weight> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let is_decimal = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_0_to_1_in_thousandths_and_nothing_else() {
+    fn accepts_0_to_1_in_thousandths_and_nothing_else() {
         for (text, weight) in [
             ("0", 0),
             ("0.", 0),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages. Fails where it may not.
+# Installs Debian packages. Fails unless it runs as root on a system with apt.
 set -euo pipefail
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

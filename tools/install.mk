@@ -5,12 +5,12 @@
 	@tools/pip-install.sh $*
 	@touch $@
 
-# Programs that PyPI does not have. The version is part of the path, so that a new version is installed.
+# Programs that are not on PyPI. The version is part of the path, so that a new version is installed.
 CARGO_ABOUT := .tools/cargo-about-0.9.3/bin/cargo-about
 CARGO_MUTANTS := .tools/cargo-mutants-27.1.0/bin/cargo-mutants
 GECKODRIVER := .tools/geckodriver-0.37.1/bin/geckodriver
 
-# Unoptimised, cargo-about compares licence texts for five minutes instead of twenty seconds.
+# Without optimisation, cargo-about would compare licence texts for five minutes instead of twenty seconds.
 $(CARGO_ABOUT): export CARGO_PROFILE_RELEASE_LTO := off
 $(CARGO_ABOUT): CARGO_INSTALL_OPTIONS := --features cli
 $(GECKODRIVER): CARGO_INSTALL_OPTIONS := --debug
@@ -19,7 +19,7 @@ $(CARGO_ABOUT) $(CARGO_MUTANTS) $(GECKODRIVER):
 	@echo "== Installing $(@F) from crates.io, which takes a minute or two"
 	@cargo install --quiet --locked --root $(folder) $(CARGO_INSTALL_OPTIONS) $(subst $(@F)-,$(@F)@,$(notdir $(folder)))
 
-# Three browsers, each with its driver, and the clients of tests/it/local.rs. Debian has Firefox without its driver.
+# Three browsers with their drivers, and the clients of tests/it/local.rs. Debian has no package of Firefox's driver.
 BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth curl wget
 BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth curl wget
 
@@ -27,10 +27,10 @@ BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run x
 browsers:
 	@missing() { for program in $(BROWSER_PROGRAMS); do command -v $$program >/dev/null || echo -n " $$program"; done; }; \
 	if [ -n "$$(missing)" ]; then tools/apt-install.sh $(BROWSER_PACKAGES) || true; fi; \
-	if [ -n "$$(missing)" ]; then echo "Not installed:$$(missing). Debian's packages are: $(BROWSER_PACKAGES)" >&2; fi
+	if [ -n "$$(missing)" ]; then echo "Not installed:$$(missing). The Debian packages are: $(BROWSER_PACKAGES)" >&2; fi
 	@if command -v firefox-esr >/dev/null; then $(MAKE) --no-print-directory $(GECKODRIVER); fi
 
 .PHONY: valgrind
 valgrind:
 	@command -v valgrind >/dev/null || tools/apt-install.sh valgrind || \
-	  { echo "valgrind is not installed. It counts the instructions of a visit." >&2; exit 1; }
+	  { echo "valgrind, which counts the instructions of a visit, is not installed." >&2; exit 1; }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the packages of tools/requirements/NAME.txt into .tools/NAME, a Python environment.
+# Installs the packages in tools/requirements/NAME.txt into a Python environment, .tools/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
-# Without the tools themselves: the Python among them is about to be deleted.
+# Takes .tools out of PATH: the Python there is about to be deleted.
 PATH=$(tr : '\n' <<< "$PATH" | grep -vF "$PWD/.tools/" | paste -sd :)
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -11,7 +11,7 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   exit 1
 fi
 if ! python3 -c 'import ensurepip' 2>/dev/null && ! tools/apt-install.sh python3-venv; then
-  echo "Python cannot create environments. On Debian, install the package python3-venv." >&2
+  echo "Python cannot create virtual environments. On Debian, install the package python3-venv." >&2
   exit 1
 fi
 

@@ -11,12 +11,12 @@ visit() {
   if ! curl --silent --show-error --fail-with-body --max-time 20 --output "$folder/answer" \
     --cookie "$folder/jar" --cookie-jar "$folder/jar" --header 'Accept: text/plain' "$@" "$url" ||
     ! grep -xE '[0-9]+' "$folder/answer"; then
-    echo "$url does not answer with a count, but: $(head -c 500 "$folder/answer" 2>/dev/null)" >&2
+    echo "$url did not answer with a count. It answered: $(head -c 500 "$folder/answer" 2>/dev/null)" >&2
     return 1
   fi
 }
 
-# A new function URL takes some seconds until it answers, and visitors are refused until then.
+# A new Function URL refuses every request for its first few seconds.
 first=$(visit --retry 12 --retry-delay 5 --retry-all-errors)
 second=$(visit)
 echo "$url counted $first, then $second."

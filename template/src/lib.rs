@@ -1,4 +1,4 @@
-//! A function that greets: [`respond`] decides the answer, and `main.rs` connects it to AWS Lambda.
+//! A function that answers with a greeting. [`respond`] decides the answer; `main.rs` connects it to AWS Lambda.
 
 use std::{env, panic};
 
@@ -8,7 +8,7 @@ use lambda_http::{
 };
 use tracing_subscriber::filter::LevelFilter;
 
-/// What the owner decides, from the environment that `template.yaml` sets.
+/// The owner's choices, from the environment variables that `template.yaml` sets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     greeting: String,
@@ -19,7 +19,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If it is blank or long. The program then ends with this sentence in its log.
+    /// If it is blank or too long. The program then logs this error and ends.
     pub fn from_env() -> Result<Self, String> {
         let greeting = env::var_os("GREETING").unwrap_or_else(|| "Hello".into());
         Self::new(greeting.to_string_lossy())
@@ -29,7 +29,7 @@ impl Settings {
         let greeting = greeting.into();
         if greeting.trim().is_empty() || greeting.chars().nth(100).is_some() {
             return Err(format!(
-                "GREETING has to be a text of 1 to 100 characters, but it is {greeting:?}"
+                "GREETING must be a text of 1 to 100 characters, but it is {greeting:?}"
             ));
         }
         Ok(Self { greeting })
@@ -39,14 +39,14 @@ impl Settings {
 /// Answers a request, and logs a line about it.
 //
 // Synchronous and without errors, so that its tests need no runtime, no mock and no AWS. The log has the
-// path, but not the query, which can hold what is private.
+// path, but not the query, which may contain personal data.
 #[must_use]
 pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    // As they were sent, percent-encoded.
+    // Still percent-encoded, as the client sent them.
     let segments: Vec<_> = path.split('/').skip(1).collect();
     let response = match (method, &*segments) {
-        // A HEAD gets the same answer; what is in front of the function leaves the body out.
+        // A HEAD request gets the same answer; the Function URL removes the body.
         ("GET" | "HEAD", [""]) => answer(StatusCode::OK, TEXT, &*settings.greeting),
         (_, [""]) => method_not_allowed("GET, HEAD"),
         _ => answer(StatusCode::NOT_FOUND, TEXT, "There is nothing here."),
@@ -65,27 +65,27 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>)
     response
 }
 
-/// `allowed` are the methods that this address has.
+/// `allowed` lists the methods that this address accepts.
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {
-    let explanation = format!("This address can be asked with {allowed} only.");
+    let explanation = format!("This address only accepts {allowed}.");
     let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, explanation);
     let allowed = HeaderValue::from_static(allowed);
     response.headers_mut().insert(header::ALLOW, allowed);
     response
 }
 
-/// Starts to log to the standard output, a line of JSON for each event, panics included. Lambda sets
-/// `AWS_LAMBDA_LOG_LEVEL` as `template.yaml` says.
+/// Starts to log to the standard output: a line of JSON for each event, including panics. Lambda sets
+/// `AWS_LAMBDA_LOG_LEVEL` from `template.yaml`.
 ///
 /// # Panics
 ///
-/// If it is called a second time.
+/// If it is called twice.
 pub fn start_log() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(Ok(LevelFilter::INFO), |it| it.parse());
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        // Of the spans only lambda_http's, which has the request's id.
+        // Keep only lambda_http's own span, which has the request's id.
         .with_span_list(false)
         .with_target(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_blank_or_long_greeting() {
+    fn refuses_a_greeting_that_is_blank_or_too_long() {
         for greeting in ["", "  ", &"o".repeat(101)] {
             let refusal = Settings::new(greeting).unwrap_err();
-            assert!(refusal.starts_with("GREETING has to be"), "{refusal}");
+            assert!(refusal.starts_with("GREETING must be"), "{refusal}");
         }
         assert!(Settings::new("ö".repeat(100)).is_ok());
     }

@@ -21,10 +21,10 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let settings = Settings::from_env()?;
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return Err("AWS Lambda starts this program; here, `cargo lambda watch` does".into());
+        return Err("this program runs on AWS Lambda; here, start `cargo lambda watch`".into());
     }
-    // lambda_http makes a URL of each request, and panics where it cannot (README.md, Limits). A function
-    // that has to answer those requests too reads the events itself, with lambda_runtime.
+    // lambda_http builds a URL from each request, and panics if it is malformed (README.md, Limits). To answer
+    // such requests too, read the events with lambda_runtime instead.
     run_concurrent(service_fn(move |request: Request| {
         ready(Ok::<_, Infallible>(respond(&request, &settings)))
     }))

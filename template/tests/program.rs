@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_{{project_name}}");
 
-/// What the program makes of these events, each a `response` or an `error`, and what it logs.
+/// Returns the outcome of each event, a `response` or an `error`, and the program's log.
 async fn run<const N: usize>(events: [Value; N]) -> ([(String, Value); N], Vec<Value>) {
     let events = Arc::new(Mutex::new(events.into_iter()));
     let next = || async move {
@@ -91,5 +91,5 @@ fn does_not_start_with_a_blank_greeting() {
     let refused = refused.unwrap();
     assert!(!refused.status.success());
     let message = lines(&refused.stdout)[0]["message"].to_string();
-    assert!(message.contains("GREETING has to be"), "{message}");
+    assert!(message.contains("GREETING must be"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! The smallest function that `lambda_http` allows: what the platform itself costs.
+//! The smallest possible `lambda_http` function, which shows what the platform itself costs.
 
 use lambda_http::{Error, Request, Response, http::header, run_concurrent, service_fn};
 

@@ -1,4 +1,4 @@
-"""The demonstration that the counter replaces: a Django view and a template, behind AWS's Python client.
+"""The program that the counter replaces: a Django view and a template, behind AWS's Python client.
 
 AWS starts it with `python -m awslambdaric django_app.handler`.
 """

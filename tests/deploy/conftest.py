@@ -1,7 +1,7 @@
-"""What the deployment tests share: the built function, AWS's emulator around it, and a stand-in for AWS.
+"""What the deployment tests share: the built function, AWS's emulator that runs it, and a stand-in for AWS.
 
-The tools are those beside the running interpreter; the stand-in has an interpreter of its own. Nothing here
-reaches a real account: every client gets the stand-in's address and made-up credentials.
+The tools are those beside the running interpreter; the stand-in has its own interpreter. No test reaches a real
+account: every client has the stand-in's address and made-up credentials.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 REGION = "us-east-1"
 STACK = "page-visits"
 DOMAINS = ("visits.example.com", "counts.example.com")
-# The tools first in PATH, and nothing of the owner's own AWS settings.
+# PATH starts with the tools, and the owner's own AWS settings are removed.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
     "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
     "SAM_CLI_TELEMETRY": "0",
@@ -44,14 +44,14 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
     "AWS_DEFAULT_REGION": REGION,
 }
 PREFETCH = {"sec-purpose": "prefetch"}
-# The headers that docs/embed.md's script sends from a page of the site that the emulator lists.
+# The headers that the script in docs/embed.md sends from a page of the site that the emulator lists.
 EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
     f"sec-fetch-{name}": value for name, value in {"dest": "empty", "mode": "cors", "site": "cross-site"}.items()
 }
 
 
 def request(method: str = "GET", path: str = "/", count: str | None = "2", **headers: str) -> bytes:
-    """An event of the Function URL: the sample of a return visit, changed."""
+    """An event from the Function URL: the sample of a return visit with changes."""
     event = json.loads((ROOT / "events" / "return_visit.json").read_text())
     event |= {"rawPath": path, "cookies": [f"count={count}"] if count else []}
     event["headers"] |= headers
@@ -60,7 +60,7 @@ def request(method: str = "GET", path: str = "/", count: str | None = "2", **hea
 
 
 def stored_count(set_cookie: str) -> str:
-    """Not read by http.cookies, which does not know Partitioned before Python 3.14."""
+    """The count in a Set-Cookie header. http.cookies supports Partitioned only since Python 3.14."""
     name, _, value = set_cookie.partition(";")[0].partition("=")
     assert name == "count", set_cookie
     return value
@@ -68,7 +68,7 @@ def stored_count(set_cookie: str) -> str:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`sam build` of the project, outside .aws-sam, which may hold the owner's own build."""
+    """Runs `sam build`, but not in .aws-sam, which may contain the owner's own build."""
     directory = tmp_path_factory.mktemp("sam") / "build"
     command = [TOOLS / "sam", "build", "--build-dir", directory]
     command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
@@ -87,25 +87,25 @@ class Emulator(NamedTuple):
     log: Path
 
     def invoke(self, event: bytes) -> dict[str, Any]:
-        """The function's answer, or what Lambda makes of its error."""
+        """Returns the function's answer, or Lambda's report of its error."""
         url = f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations"
         return urllib3.request("POST", url, body=event, retries=False).json()
 
     def lines(self) -> list[str]:
-        """The lines that CloudWatch would get from the function: the emulator's own are not JSON."""
+        """The lines that CloudWatch would get from the function. The emulator's own lines are not JSON."""
         return [line for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 @pytest.fixture
 def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
-    """AWS's Runtime Interface Emulator, which the SAM CLI's wheel carries, around the built function."""
+    """Runs the built function in AWS's Runtime Interface Emulator, which the SAM CLI's wheel includes."""
     program, port = tmp_path / "aws-lambda-rie", free_port()
-    # The wheel does not mark it as a program.
+    # It is not executable in the wheel.
     program.write_bytes((Path(samcli.local.__path__[0]) / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}").read_bytes())
     program.chmod(0o755)
     command = [program, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", artifact, "bootstrap"]
-    # What Lambda sets for the template's LoggingConfig, and a site that may show the count.
+    # The variables that Lambda sets for the template's LoggingConfig, and a site that may show the count.
     settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     settings["COUNT_EMBED_ORIGINS"] = EMBEDDED["origin"]
     with server(command, settings, port, tmp_path / "log"):
@@ -117,11 +117,11 @@ class Answer(NamedTuple):
     headers: dict[str, str]
     body: str
     count: str | None
-    """The count that it stores in the browser."""
+    """The count that the answer stores in the browser."""
 
 
 class Cloud:
-    """The account that the tests deploy to, the folder from which they do, and what was built there."""
+    """The account that the tests deploy to, the folder that they deploy from, and its build."""
 
     def __init__(self, port: int, certificate: Path, folder: Path, build: Path) -> None:
         self._port, self._certificate, self._folder, self._build = port, certificate, folder, build
@@ -134,7 +134,7 @@ class Cloud:
         }
 
     def restrict(self, policy: str) -> None:
-        """Leaves the SAM CLI no rights but these; boto3 keeps all."""
+        """Gives the SAM CLI only the permissions in this policy. boto3 keeps all."""
         iam = self.client("iam")
         iam.create_user(UserName="deployer")
         iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
@@ -149,7 +149,7 @@ class Cloud:
         return boto3.client(service, region_name=REGION, **address, **keys)
 
     def try_sam(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[bool, str]:
-        """Whether the command succeeds, and what it prints."""
+        """Returns whether the command succeeds, and what it prints."""
         finished = subprocess.run(
             [TOOLS / "sam", *arguments],
             cwd=cwd or self._folder,
@@ -168,7 +168,7 @@ class Cloud:
         return output
 
     def deployment(self, stack: str, **parameters: str | int) -> list[str | Path]:
-        """`sam deploy`, unmodified; the two paths only say where the build is and samconfig.toml is not."""
+        """The arguments of an ordinary `sam deploy`, with the paths of the build and of samconfig.toml."""
         return [
             *("deploy", "--stack-name", stack, "--template-file", self._build / "template.yaml"),
             *("--config-file", ROOT / "samconfig.toml", "--parameter-overrides"),
@@ -185,7 +185,7 @@ class Cloud:
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
 
     def visit(self, url: str, count: str | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """A request to the URL as it was deployed, over TLS; only the address behind its host is another."""
+        """Sends a request over TLS to the URL as it was deployed, but to the stand-in's address."""
         host, path = urlsplit(url)[1:3]
         names = {"server_hostname": host, "assert_hostname": host}
         pool = urllib3.HTTPSConnectionPool("127.0.0.1", self._port, ca_certs=str(self._certificate), **names)
@@ -196,14 +196,14 @@ class Cloud:
         return Answer(answer.status, received, answer.data.decode(), stored)
 
     def counts(self, *urls: str) -> list[str | None]:
-        """The counts of one browser, which opens these one after the other."""
+        """The counts that one browser gets when it opens these URLs one after another."""
         counts: list[str | None] = [None]
         for url in urls:
             counts.append(self.visit(url, counts[-1]).count)
         return counts[1:]
 
     def inventory(self) -> dict[str, list[str]]:
-        """What a stack of this project can leave behind, by service, without SAM's own stack and bucket."""
+        """Everything that a stack of this project can leave behind, by kind, without SAM's own stack and bucket."""
         found = {}
         for kind, service, operation, items, name in (
             ("stacks", "cloudformation", "describe_stacks", "Stacks", "StackName"),
@@ -238,7 +238,7 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Its port and its certificate. Pages are visited over TLS under the host names of AWS and of the owner."""
+    """Starts the stand-in, and returns its port and its certificate for the host names of AWS and of the owner."""
     directory = tmp_path_factory.mktemp("stand-in")
     certificate, key, port = directory / "certificate.pem", directory / "key.pem", free_port()
     hosts = [f"*.lambda-url.{REGION}.on.aws", f"*.execute-api.{REGION}.amazonaws.com", *DOMAINS]
@@ -248,12 +248,12 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
     subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     settings = {
         "BIND_HOST": "127.0.0.1",
-        # Requests are checked against the policies of the user who signed them.
+        # Checks each request against the policies of the user who signed it.
         "AUTH": "true",
         "GATEWAY_PORT": str(port),
         "STATE_DIR": str(directory / "state"),
         "MINISTACK_REGION": REGION,
-        # HTTP APIs are served at <id>.execute-api.<this>.
+        # HTTP APIs have the host <id>.execute-api.<this>.
         "MINISTACK_HOST": f"{REGION}.amazonaws.com",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificate),
@@ -266,7 +266,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
 
 @pytest.fixture(scope="session")
 def cloud(stand_in: tuple[int, Path], build: Path) -> Cloud:
-    """The stand-in, with the rights that docs/deployer-policy.json gives."""
+    """The stand-in, with the permissions in docs/deployer-policy.json."""
     cloud = Cloud(*stand_in, ROOT, build)
     cloud.restrict((ROOT / "docs" / "deployer-policy.json").read_text())
     return cloud
@@ -274,7 +274,7 @@ def cloud(stand_in: tuple[int, Path], build: Path) -> Cloud:
 
 @contextlib.contextmanager
 def server(command: list[str | Path], settings: dict[str, str], port: int, log: Path) -> Iterator[None]:
-    """Runs a program that listens on this port, and in the end kills it with all that it has started."""
+    """Runs a program that listens on this port, and finally kills it and everything that it started."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT, start_new_session=True

@@ -1,8 +1,8 @@
-"""Start the stand-in for AWS, which two things about the template have to be taught to.
+"""Starts ministack, the stand-in for AWS, with two additions that the template needs.
 
-It refuses an alarm over metric math: here such an alarm is stored and described as it was declared, though
-never evaluated. And it leaves out a function's ReservedConcurrentExecutions, which it would honour.
-Run with the interpreter that ministack is installed for.
+ministack rejects an alarm over metric math. Here, such an alarm is stored and described as declared, but never
+evaluated. ministack also does not pass on a function's ReservedConcurrentExecutions, which it would obey.
+Run this with the interpreter that has ministack.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def alarm_record(name: str, properties: dict) -> dict:
         return plain_alarm_record(name, properties)
     record = plain_alarm_record(name, properties | {"MetricName": "-", "Namespace": "-", "Metrics": None})
     record |= dict.fromkeys(("MetricName", "Namespace", "Statistic", "Period"))
-    # CloudFormation hands booleans and numbers on as text; CloudWatch's API has them typed.
+    # CloudFormation passes booleans and numbers on as text, but CloudWatch's API needs their types.
     for metric in metrics:
         metric["ReturnData"] = str(metric.get("ReturnData", True)).lower() == "true"
         if "MetricStat" in metric:
@@ -28,7 +28,7 @@ def alarm_record(name: str, properties: dict) -> dict:
 
 
 def reserving(provision: Callable[..., tuple], position: int) -> Callable[..., tuple]:
-    """Creates or updates a function, whose new properties are in this position."""
+    """Wraps the creation or update of a function. `position` is that of the new properties."""
 
     def provisioned(*arguments: object, **named: object) -> tuple:
         made = provision(*arguments, **named)

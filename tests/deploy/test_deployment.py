@@ -1,4 +1,4 @@
-"""The template, deployed to the stand-in by the SAM CLI as an owner would."""
+"""Deploys the template to the stand-in with the SAM CLI, as an owner would."""
 
 import json
 import re
@@ -26,7 +26,7 @@ HIGHEST = {
 
 @pytest.fixture(scope="module")
 def stack(cloud: Cloud) -> str:
-    """The project's stack with every parameter's default."""
+    """The project's stack with the default of every parameter."""
     cloud.sam(*cloud.deployment(STACK))
     return STACK
 
@@ -52,7 +52,7 @@ def highest(cloud: Cloud, zone: str) -> str:
 
 
 def test_artifact_runs_on_the_runtime_that_it_is_deployed_to(artifact: Path) -> None:
-    """Otherwise provided.al2023 could not start it, and every visitor would get a 502."""
+    """If provided.al2023 could not start it, every visitor would get a 502."""
     with artifact.open("rb") as file:
         program = ELFFile(file)
         assert ELF_MACHINES[program.get_machine_arch()] == ARCHITECTURE
@@ -74,8 +74,8 @@ def test_outputs_lead_to_what_was_deployed(cloud: Cloud, stack: str) -> None:
     assert outputs["DashboardUrl"] == f"{console}#dashboards:name={dashboard['DashboardName']}"
 
 
-def test_strangers_may_invoke_the_function_through_its_addresses_only(cloud: Cloud, stack: str, lowest: str) -> None:
-    """The stand-in does not check this. Without one of the statements, AWS answers 403."""
+def test_strangers_may_invoke_the_function_only_through_its_addresses(cloud: Cloud, stack: str, lowest: str) -> None:
+    """The stand-in does not check this. If one of the statements is missing, AWS answers 403."""
     assert permissions(cloud, stack) == PERMISSIONS_OF_THE_URL
     api = f"arn:aws:execute-api:{REGION}:000000000000:{cloud.resources(lowest)['VisitCounterHttpApi']}/*"
     gateway = {"Service": "apigateway.amazonaws.com"}
@@ -83,7 +83,7 @@ def test_strangers_may_invoke_the_function_through_its_addresses_only(cloud: Clo
     assert permissions(cloud, lowest) == sorted([through_it, *PERMISSIONS_OF_THE_URL], key=str)
 
 
-def test_role_may_write_to_the_functions_own_logs_and_nothing_else(cloud: Cloud, stack: str) -> None:
+def test_role_may_only_write_to_the_functions_own_logs(cloud: Cloud, stack: str) -> None:
     iam, role = cloud.client("iam"), cloud.resources(stack)["VisitCounterRole"]
     assert configuration(cloud, stack)["Role"].endswith(f"/{role}")
     assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
@@ -94,7 +94,7 @@ def test_role_may_write_to_the_functions_own_logs_and_nothing_else(cloud: Cloud,
 
 
 def test_alarms_watch_this_function(cloud: Cloud, stack: str) -> None:
-    """The stand-in does not evaluate alarms; a wrong name would leave one silent for ever."""
+    """The stand-in does not evaluate alarms. An alarm with a wrong name would never go off."""
     alarms = alarms_of(cloud, stack)
     ours = [{"Name": "FunctionName", "Value": cloud.outputs(stack)["FunctionName"]}]
     metrics = {
@@ -115,8 +115,8 @@ def test_alarms_watch_this_function(cloud: Cloud, stack: str) -> None:
     assert unknown_ids([query["Id"] for query in alarms["ServerErrorRateAlarm"]["Metrics"]], alarms) == set()
 
 
-def test_dashboard_shows_metrics_and_alarms_that_this_stack_has(cloud: Cloud, stack: str) -> None:
-    """CloudWatch draws an empty graph for a metric that is not there."""
+def test_dashboard_shows_the_metrics_and_alarms_of_this_stack(cloud: Cloud, stack: str) -> None:
+    """CloudWatch draws an empty graph for a metric that does not exist."""
     cloudwatch, logs, outputs = cloud.client("cloudwatch"), cloud.client("logs"), cloud.outputs(stack)
     body = cloudwatch.get_dashboard(DashboardName=cloud.resources(stack)["Dashboard"])["DashboardBody"]
     filters = logs.describe_metric_filters(logGroupName=outputs["LogGroupName"])["metricFilters"]
@@ -146,7 +146,7 @@ def test_second_deployment_changes_nothing(cloud: Cloud, stack: str) -> None:
     assert (cloud.resources(stack), configuration(cloud, stack)["RevisionId"]) == before
 
 
-def test_lowest_parameters_reach_what_they_set(cloud: Cloud, lowest: str) -> None:
+def test_lowest_parameters_take_effect(cloud: Cloud, lowest: str) -> None:
     outputs = cloud.outputs(lowest)
     assert log_group(cloud, lowest)["retentionInDays"] == 1
     assert reserved_concurrency(cloud, lowest) is None
@@ -156,7 +156,7 @@ def test_lowest_parameters_reach_what_they_set(cloud: Cloud, lowest: str) -> Non
     assert "DomainUrl" not in outputs
 
 
-def test_highest_parameters_reach_what_they_set(cloud: Cloud, highest: str) -> None:
+def test_highest_parameters_take_effect(cloud: Cloud, highest: str) -> None:
     url, topic = cloud.outputs(highest)["PageUrl"], cloud.resources(highest)["AlarmTopic"]
     assert log_group(cloud, highest)["retentionInDays"] == 90
     assert reserved_concurrency(cloud, highest) == 1000
@@ -183,7 +183,7 @@ def test_domain_in_a_zone_gets_its_certificate_and_its_records(cloud: Cloud, hig
     assert cloud.dns_records() == [f"{DOMAINS[0]}. {kind} {target}" for kind in ("A", "AAAA")]
 
 
-def test_another_domain_with_the_owners_certificate_takes_its_place(cloud: Cloud, highest: str) -> None:
+def test_another_domain_with_the_owners_certificate_replaces_the_first(cloud: Cloud, highest: str) -> None:
     certificate = cloud.client("acm").request_certificate(DomainName="*.example.com")["CertificateArn"]
     page = cloud.outputs(highest)["PageUrl"]
     domain = {"DomainName": DOMAINS[1], "HostedZoneId": "", "CertificateArn": certificate}
@@ -198,7 +198,7 @@ def test_another_domain_with_the_owners_certificate_takes_its_place(cloud: Cloud
     assert "DNS records" not in left
 
 
-def test_domain_is_removed_and_the_page_turned_off(cloud: Cloud, highest: str) -> None:
+def test_domain_can_be_removed_and_the_page_turned_off(cloud: Cloud, highest: str) -> None:
     page = cloud.outputs(highest)["PageUrl"]
     none = {"DomainName": "", "HostedZoneId": "", "CertificateArn": ""}
     off = {"MaxConcurrency": 0, "Architecture": OTHER_ARCHITECTURE}
@@ -210,7 +210,7 @@ def test_domain_is_removed_and_the_page_turned_off(cloud: Cloud, highest: str) -
     assert cloud.visit(page).status == 429
 
 
-def test_deployment_after_a_failed_build_is_refused_and_the_page_counts_on(
+def test_deployment_after_a_failed_build_is_refused_and_the_page_still_counts(
     cloud: Cloud, stack: str, build: Path, tmp_path: Path
 ) -> None:
     for name in ("samconfig.toml", "template.yaml"):
@@ -227,8 +227,8 @@ def test_deployment_after_a_failed_build_is_refused_and_the_page_counts_on(
     assert cloud.counts(cloud.outputs(stack)["PageUrl"]) == ["1"]
 
 
-def test_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(cloud: Cloud) -> None:
-    """CloudFormation would keep a stack that can only be deleted, and refuse the next deployment for it."""
+def test_failed_first_deployment_does_not_block_the_next(cloud: Cloud) -> None:
+    """By default, CloudFormation would keep a stack that can only be deleted, and reject the next deployment."""
     name = f"{STACK}-failing"
     deployed, output = cloud.try_sam(*cloud.deployment(name, DomainName=DOMAINS[1], HostedZoneId="Z0MISTYPED"))
     assert not deployed
@@ -252,7 +252,7 @@ PERMISSIONS_OF_THE_URL = [
 
 
 def permissions(cloud: Cloud, stack: str) -> list[tuple[str, Any, dict[str, Any]]]:
-    """What the function's resource policy allows whom, and when."""
+    """The statements of the function's resource policy: what is allowed, to whom and when."""
     policy = cloud.client("lambda").get_policy(FunctionName=cloud.outputs(stack)["FunctionName"])["Policy"]
     statements = [(it["Action"], it["Principal"], it["Condition"]) for it in json.loads(policy)["Statement"]]
     return sorted(statements, key=str)
@@ -284,6 +284,6 @@ def alarms_of(cloud: Cloud, stack: str) -> dict[str, dict[str, Any]]:
 
 
 def unknown_ids(ids: list[str | None], holder: object) -> set[str]:
-    """What metric math uses and no metric has as its id; functions are in capitals, and ids are not."""
+    """The ids in metric math that no metric has. Ids are in lower case, and functions in capitals."""
     expressions = re.findall(r"""['"][Ee]xpression['"]: ['"]([^'"]+)""", str(holder))
     return set(re.findall(r"\b[a-z]\w*", " ".join(expressions))) - set(ids)

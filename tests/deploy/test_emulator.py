@@ -1,4 +1,4 @@
-"""The artifact of `sam build` behind AWS's own Runtime Interface Emulator."""
+"""Runs the artifact of `sam build` in AWS's own Runtime Interface Emulator."""
 
 import base64
 import gzip
@@ -10,7 +10,7 @@ from conftest import EMBEDDED, PREFETCH, ROOT, Emulator, request, stored_count
 
 FORGOTTEN = ""  # the count that a reset stores
 
-# Each request's status, and the count that its answer stores in the browser (None: it stores none).
+# Each request, the status of its answer, and the count that the answer stores in the browser (None if it stores none).
 ANSWERS: dict[str, tuple[bytes, int, str | None]] = {
     "json": (request(accept="application/json"), 200, "3"),
     "embedded": (request(**EMBEDDED), 200, "3"),
@@ -36,19 +36,19 @@ def test_artifact_counts_behind_each_front_door(emulator: Emulator, door: str) -
     assert [summary(emulator.invoke(event)) for event in (first, again)] == [(200, "1"), (200, "3")]
 
 
-def test_artifact_compresses_the_page_for_those_who_accept_it(emulator: Emulator) -> None:
+def test_artifact_compresses_the_page_for_clients_that_accept_gzip(emulator: Emulator) -> None:
     compressed, plain = (emulator.invoke(request(**{"accept-encoding": it})) for it in ("gzip", "identity"))
     assert (compressed["headers"]["content-encoding"], compressed["isBase64Encoded"]) == ("gzip", True)
     assert gzip.decompress(base64.b64decode(compressed["body"])).decode() == plain["body"]
 
 
-def test_artifact_serves_the_next_visit_after_an_event_of_no_front_door(emulator: Emulator) -> None:
+def test_artifact_serves_the_next_visit_after_an_event_from_no_front_door(emulator: Emulator) -> None:
     assert "errorMessage" in emulator.invoke(b'{"Records": []}')
     assert summary(emulator.invoke(request())) == (200, "3")
 
 
 def summary(answer: dict[str, Any]) -> tuple[int, str | None]:
-    """An answer's status and the count that it stores, in the format of any front door."""
+    """The status of an answer and the count that it stores. Reads the format of every front door."""
     assert "statusCode" in answer, answer
     set_cookies = [
         *answer.get("cookies", []),

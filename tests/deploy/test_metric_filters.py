@@ -1,4 +1,4 @@
-"""Each metric filter of the template against the lines that the built function logs."""
+"""Checks each metric filter of the template against the lines that the built function logs."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import jsonpath_rfc9535
 
 from conftest import EMBEDDED, PREFETCH, TEMPLATE, Emulator, request
 
-# What one execution environment logs about each of these requests, without the time.
+# The line that the function logs about each of these requests, without the time.
 REQUESTS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "first": (request(count=None), {"message": "visit", "count": 1, "form": "html"}),
     "return": (request(), {"message": "visit", "count": 3, "form": "html"}),
@@ -21,7 +21,7 @@ REQUESTS: dict[str, tuple[bytes, dict[str, Any]]] = {
 LOGGED = {"start": {"message": "start"}} | {name: line for name, (_, line) in REQUESTS.items()}
 NOT_LOGGED = [request(path="/favicon.ico"), request("HEAD"), request(**EMBEDDED | {"origin": "https://example.net"})]
 
-# What else the log group may hold.
+# Other lines that the log group may contain.
 OTHER_LINES = (
     '{"time":"2026-01-01T00:00:00.000Z","type":"platform.report","record":{"status":"success"}}',
     "START RequestId: 3f2b1c4d Version: $LATEST",
@@ -35,7 +35,7 @@ METRICS = {
     "Visits": (VISITS, "1", 0),
     "FirstVisits": (["first"], "1", 0),
     "EmbeddedVisits": (["embedded"], "1", 0),
-    # No default: a reset is not a visit with the count 0.
+    # No default, because a reset is not a visit with the count 0.
     "VisitCount": (VISITS, "$.count", None),
     "Resets": (["reset"], "1", 0),
     "Forgets": (["forget"], "1", 0),
@@ -44,7 +44,7 @@ METRICS = {
 }
 
 
-def test_each_metric_counts_the_lines_that_it_should_and_no_others(emulator: Emulator) -> None:
+def test_each_metric_counts_the_right_lines_and_no_others(emulator: Emulator) -> None:
     for event in [event for event, _ in REQUESTS.values()] + NOT_LOGGED + [b'{"Records": []}']:
         emulator.invoke(event)
     *lines, refusal = emulator.lines()
@@ -70,13 +70,13 @@ PATTERN = re.compile(rf"\{{ ({CONDITION}|\({CONDITION}\)(?: && \({CONDITION}\))+
 def matches(pattern: str, line: str) -> bool:
     """Whether a CloudWatch Logs filter pattern matches a line.
 
-    moto and ministack take every JSON pattern for a match, so neither can fail a test. CloudWatch's patterns
-    are a dialect of JSONPath's filters (RFC 9535): those that the template has are translated for a library.
+    In moto and ministack, every JSON pattern matches, so no test could fail. CloudWatch's patterns are a dialect of
+    JSONPath's filters (RFC 9535): this function translates those in the template for a JSONPath library.
     """
     known = PATTERN.fullmatch(pattern)
-    assert known, f"a kind of pattern that this evaluator does not know: {pattern}"
+    assert known, f"matches() cannot translate this pattern: {pattern}"
     condition = known[1]
     for cloudwatch, jsonpath in {"$.": "@.", " = *": "", " IS TRUE": " == true", " = ": " == "}.items():
         condition = condition.replace(cloudwatch, jsonpath)
-    # CloudWatch tries JSON patterns on JSON lines only.
+    # CloudWatch only compares JSON patterns with JSON lines.
     return line.startswith("{") and bool(jsonpath_rfc9535.find(f"$[?{condition}]", [json.loads(line)]))

@@ -1,4 +1,4 @@
-"""The package that an owner without Rust deploys."""
+"""Checks the package that an owner deploys without Rust."""
 
 import functools
 import os
@@ -21,7 +21,7 @@ EPOCH = {"SOURCE_DATE_EPOCH": "1767225600"}
 
 @pytest.fixture(scope="module")
 def archive(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of the artifact that the other tests deploy."""
+    """The package with the artifact that the other tests deploy."""
     directory = tmp_path_factory.mktemp("dist")
     command = [sys.executable, ROOT / "deploy" / "package.py", artifact, directory]
     subprocess.run(command, env=os.environ | EPOCH, check=True)
@@ -35,7 +35,7 @@ def unpacked(archive: Path, tmp_path: Path) -> Path:
     return tmp_path / "unpacked"
 
 
-def test_package_holds_the_function_and_what_deploys_and_explains_it(archive: Path, artifact: Path) -> None:
+def test_package_contains_the_function_and_everything_to_deploy_it(archive: Path, artifact: Path) -> None:
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
     assert archive.name == f"page-visit-counter-{version}-{ARCHITECTURE}.zip"
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=archive.parent, check=True)
@@ -43,11 +43,11 @@ def test_package_holds_the_function_and_what_deploys_and_explains_it(archive: Pa
     licences = {"LICENSE", "RUST-STANDARD-LIBRARY-LICENSES.html", "THIRD-PARTY-LICENSES.txt"}
     assert {*packed.namelist()} == licences | {"README.md", "function/bootstrap", "samconfig.toml", "template.yaml"}
     assert packed.read("function/bootstrap") == artifact.read_bytes()
-    # Lambda could not start it otherwise; the stand-in does.
+    # Without this mode, Lambda could not start the program. The stand-in would.
     assert packed.getinfo("function/bootstrap").external_attr >> 16 == 0o755
 
 
-def test_packed_template_and_settings_are_the_repositorys_but_for_the_build(unpacked: Path) -> None:
+def test_packed_template_and_settings_are_the_repositorys_without_the_build(unpacked: Path) -> None:
     packed = yaml_parse((unpacked / "template.yaml").read_text())
     parameter = packed["Parameters"]["Architecture"]
     assert (parameter["Default"], parameter["AllowedValues"]) == (ARCHITECTURE, [ARCHITECTURE])
@@ -66,7 +66,7 @@ def test_packed_template_and_settings_are_the_repositorys_but_for_the_build(unpa
     assert "{{" not in (unpacked / "README.md").read_text()
 
 
-def test_package_names_every_crate_that_is_linked_in(unpacked: Path) -> None:
+def test_package_names_every_crate_in_the_program(unpacked: Path) -> None:
     command = ["cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
     tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     crates = {tuple(line.split()[:2]) for line in tree.splitlines() if "(/" not in line}
@@ -79,13 +79,13 @@ def test_package_names_every_crate_that_is_linked_in(unpacked: Path) -> None:
     assert "The Rust Project Developers" in (unpacked / "RUST-STANDARD-LIBRARY-LICENSES.html").read_text()
 
 
-def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
+def test_package_deploys_counts_gets_a_domain_and_is_deleted_without_rust(
     cloud: Cloud, unpacked: Path, tmp_path: Path
 ) -> None:
-    """With a PATH that has neither Rust nor a linker, and the settings as an owner writes them."""
+    """PATH has neither Rust nor a linker, and the settings are written as an owner would write them."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    # All that runs is the SAM CLI, whose script looks for itself with these two.
+    # Only the SAM CLI runs. Its script uses these two to find itself.
     for name in ("dirname", "realpath"):
         (programs / name).symlink_to(shutil.which(name))
     sam = functools.partial(cloud.sam, cwd=unpacked, PATH=str(programs))
@@ -98,11 +98,11 @@ def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
     settings = (unpacked / "samconfig.toml").read_text()
     for name, value in {
         "CookieMaxAgeDays": "30",
-        # Spaces and commas too: SAM's other ways to write parameters lose what follows them.
+        # With spaces and commas: if parameters are written in SAM's other ways, what follows these is lost.
         "EmbedOrigins": "https://example.com https://example.org, http://localhost:9000",
         "DomainName": DOMAINS[0],
         "HostedZoneId": zone.removeprefix("/hostedzone/"),
-        # The owner's own, which the stack must not replace or delete.
+        # The owner's own certificate, which the stack must not replace or delete.
         "CertificateArn": cloud.client("acm").request_certificate(DomainName=DOMAINS[0])["CertificateArn"],
     }.items():
         settings, count = re.subn(rf'(?m)^{name} = ".*"$', f'{name} = "{value}"', settings)
@@ -113,7 +113,7 @@ def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
     assert "Max-Age=2592000" in cloud.visit(url).headers["set-cookie"]
     assert cloud.visit(url, "7", EMBEDDED | {"origin": "http://localhost:9000"}).count == "8"
     assert [record.split()[1] for record in cloud.dns_records()] == ["A", "AAAA"]
-    # The owner's other commands know the stack from samconfig.toml.
+    # Other commands find the stack through samconfig.toml.
     assert url in sam("list", "stack-outputs", "--output", "json")
 
     made = {STACK, *cloud.resources(STACK).values()}
@@ -125,12 +125,12 @@ def test_package_deploys_counts_gets_a_domain_and_goes_without_rust(
 
 
 def test_another_folder_makes_the_same_package(archive: Path) -> None:
-    """The libraries are compiled already. If one of them noted its folder, the program would hold the name."""
+    """The copy uses the compiled libraries. If one of them contained a folder's name, the program would too."""
     program = zipfile.ZipFile(archive).read("function/bootstrap")
     assert not [folder for folder in (ROOT, Path.home()) if str(folder).encode() in program]
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ours = shutil.ignore_patterns("*page-visit-counter*", "*page_visit_counter*")
-    # Not tmp_path, which pytest would keep.
+    # Not in tmp_path, which pytest would keep.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in files.splitlines():

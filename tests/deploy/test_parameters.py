@@ -1,4 +1,4 @@
-"""Each parameter's good and bad values: template, stand-in and function must agree on them."""
+"""Checks that template, stand-in and function agree on the good and bad values of each parameter."""
 
 import os
 import re
@@ -16,14 +16,14 @@ class Values(NamedTuple):
     good: list[str]
     bad: list[str]
     message: str
-    """What an owner reads who sets a bad one."""
+    """The message for an owner who sets a bad value."""
     variable: str | None = None
-    """The function's environment variable that takes the value as it is."""
+    """The function's environment variable that has the same value."""
 
 
-# src/embedding.rs has its unit tests from this table too.
+# The unit tests in src/embedding.rs read this table too.
 ORIGINS = (ROOT / "tests" / "deploy" / "embed_origins.txt").read_text().splitlines()
-# The messages are those of ConstraintDescription, except for lists of values: the stand-in has its own there.
+# The messages come from ConstraintDescription. Only for lists of values, the stand-in has its own.
 VALUES = {
     "Architecture": Values(["arm64", "x86_64"], ["", "ARM64", "arm", "riscv64"], "['arm64', 'x86_64']"),
     "CookieMaxAgeDays": Values(
@@ -80,7 +80,7 @@ VALUES = {
 }
 EACH = pytest.mark.parametrize("parameter", VALUES)
 EACH_OF_THE_FUNCTION = pytest.mark.parametrize("parameter", [name for name in VALUES if VALUES[name].variable])
-# An owner's mistakes that no parameter alone shows.
+# Values that are rejected on their own or in combination, with a part of the message.
 INCOMPLETE = {
     "DomainName needs HostedZoneId": {"DomainName": "visits.example.com"},
     "are for DomainName, which is empty": {"HostedZoneId": "Z0123456789ABCDEFGHIJ"},
@@ -89,7 +89,7 @@ INCOMPLETE = {
 
 
 def test_samconfig_and_readme_have_every_parameter_and_its_default() -> None:
-    """`sam deploy` would ask for one without a default, and one that samconfig.toml lacks could not be rolled back."""
+    """`sam deploy` prompts for one without a default, and rolling back restores only those in samconfig.toml."""
     defaults = {name: parameter["Default"] for name, parameter in TEMPLATE["Parameters"].items()}
     assert list(VALUES) == list(defaults)
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["global"]["parameters"]
@@ -99,14 +99,14 @@ def test_samconfig_and_readme_have_every_parameter_and_its_default() -> None:
 
 
 @EACH
-def test_template_takes_good_values_and_refuses_bad_ones(parameter: str) -> None:
+def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> None:
     values = VALUES[parameter]
     accepted = [value for value in values.good + values.bad if accepts(TEMPLATE["Parameters"][parameter], value)]
     assert accepted == values.good
 
 
 @EACH_OF_THE_FUNCTION
-def test_function_starts_with_good_values_and_refuses_bad_ones_by_name(artifact: Path, parameter: str) -> None:
+def test_function_starts_with_good_values_and_names_the_variable_of_bad_ones(artifact: Path, parameter: str) -> None:
     values = VALUES[parameter]
     logs = {value: log_of(artifact, str(values.variable), value) for value in values.good + values.bad}
     assert [value for value, log in logs.items() if '"message":"start"' in log] == values.good
@@ -114,9 +114,9 @@ def test_function_starts_with_good_values_and_refuses_bad_ones_by_name(artifact:
 
 
 @EACH
-def test_stand_in_refuses_bad_values_and_says_what_is_expected(cloud: Cloud, build: Path, parameter: str) -> None:
+def test_stand_in_rejects_bad_values_and_says_what_is_expected(cloud: Cloud, build: Path, parameter: str) -> None:
     cloudformation = cloud.client("cloudformation")
-    # CloudFormation reads a file's text where the SAM CLI has uploaded the function.
+    # CloudFormation needs the address of an uploaded function.
     body = (build / "template.yaml").read_text().replace("CodeUri: VisitCounter", "CodeUri: s3://bucket/key")
     for value in VALUES[parameter].bad[:4]:
         with pytest.raises(cloudformation.exceptions.ClientError) as refused:
@@ -133,14 +133,14 @@ def test_stand_in_refuses_bad_values_and_says_what_is_expected(cloud: Cloud, bui
 
 
 @pytest.mark.parametrize("reason", INCOMPLETE)
-def test_sam_deploy_tells_the_owner_why_it_is_refused(cloud: Cloud, reason: str) -> None:
+def test_sam_deploy_tells_the_owner_why_it_failed(cloud: Cloud, reason: str) -> None:
     deployed, output = cloud.try_sam(*cloud.deployment(f"{STACK}-refused", **INCOMPLETE[reason]))
     assert not deployed
     assert reason in output
 
 
 def accepts(parameter: dict[str, Any], value: str) -> bool:
-    """As CloudFormation does: a pattern must match the whole value."""
+    """Whether CloudFormation accepts a value. A pattern must match the whole value."""
     assert parameter["Type"] == "String"  # a Number would have other rules
     if "AllowedValues" in parameter:
         return value in parameter["AllowedValues"]
@@ -149,7 +149,7 @@ def accepts(parameter: dict[str, Any], value: str) -> bool:
 
 
 def log_of(bootstrap: Path, variable: str, value: str) -> str:
-    """What the function logs at its start with this setting, and without a Lambda to connect to."""
+    """What the function logs when it starts with this setting. There is no Lambda that it could connect to."""
     nowhere = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "AWS_LAMBDA_FUNCTION_NAME": "page-visits"}
     memory = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_FUNCTION_VERSION": "1"}
     finished = subprocess.run(

@@ -1,4 +1,4 @@
-"""The function that `cargo lambda new --template` makes of template/, used as its README.md says."""
+"""Uses the function that `cargo lambda new --template` makes from template/, as its README.md says."""
 
 import json
 import re
@@ -11,14 +11,14 @@ import pytest
 
 from conftest import ARCHITECTURE, ENVIRONMENT, ROOT, Cloud, free_port
 
-# CloudFormation admits no `_` in a stack's name, and Rust no `-` in a crate's. Only the first is built for deployment.
+# CloudFormation forbids `_` in a stack's name, and Rust forbids `-` in a crate's. Only the first function is deployed.
 NAMES = ["greeting_api", "hello-world"]
 EACH = pytest.mark.parametrize("name", NAMES)
 
 Run = Callable[..., str]
 
 
-# What is compiled of the same crates is shared with the counter.
+# The compiled crates are shared with the counter.
 SHARED = ENVIRONMENT | {"CARGO_TARGET_DIR": str(ROOT / "target"), "CARGO_LAMBDA_TELEMETRY": "0"}
 
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Iterator[Run]:
-    """Runs a command in one of the functions that have been made, with nobody there to answer a prompt."""
+    """Makes the functions, and runs commands in them. Nobody answers a prompt."""
 
     def run(name: str, *command: str | Path) -> str:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
@@ -51,15 +51,15 @@ def test_is_formatted_tested_and_valid(run: Run, name: str) -> None:
     run(name, "sam", "validate")
 
 
-def test_is_clean_to_the_linters(run: Run) -> None:
+def test_passes_the_linters(run: Run) -> None:
     run(NAMES[0], "cargo", "clippy", "--quiet", "--all-targets", "--locked", "--", "-D", "warnings")
     run(NAMES[0], "actionlint", ".github/workflows/ci.yml", ".github/workflows/deploy.yml")
 
 
 @EACH
 @pytest.mark.usefixtures("run")
-def test_is_small_and_its_owners_own(folder: Path, name: str) -> None:
-    """Not a word of the counter, nothing of cargo-lambda's template language, and not a line too many."""
+def test_is_small_and_mentions_nothing_of_the_counter(folder: Path, name: str) -> None:
+    """It also has nothing left of cargo-lambda's template language."""
     files = [file for file in (folder / name).rglob("*") if file.is_file() and ".aws-sam" not in file.parts]
     texts = {file.name: file.read_text() for file in files if file.name != "Cargo.lock"}
     foreign = re.compile(r"\b(visit|count|cookie|page)|(?<!\$)\{\{|\{%", re.IGNORECASE)
@@ -69,7 +69,7 @@ def test_is_small_and_its_owners_own(folder: Path, name: str) -> None:
 
 
 def test_has_the_counters_versions_of_libraries() -> None:
-    """Which are watched: nothing updates a Cargo.lock whose package has no name yet."""
+    """Dependabot updates those. It cannot update a Cargo.lock whose package has no name yet."""
     counter, starter = (
         {(it["name"], it["version"]) for it in tomllib.loads(lock.read_text())["package"] if "source" in it}
         for lock in (ROOT / "Cargo.lock", ROOT / "template" / "Cargo.lock")
@@ -109,7 +109,7 @@ def test_deploys_answers_changes_and_goes(folder: Path, stand_in: tuple[int, Pat
     answer = cloud.visit(url)
     assert (answer.status, answer.body) == (200, "Hello")
     assert cloud.visit(url + "elsewhere").status == 404
-    # The stand-in answers without them, AWS does not.
+    # AWS, unlike the stand-in, does not answer without these permissions.
     policy = cloud.client("lambda").get_policy(FunctionName=cloud.resources("greeting-api")["Function"])
     permissions = {statement["Action"] for statement in json.loads(policy["Policy"])["Statement"]}
     assert permissions == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}

@@ -1,4 +1,4 @@
-//! What the counter promises, promise by promise, from a request to its answer.
+//! The counter's promises, each checked from a request to its answer.
 
 use lambda_http::{
     Body, Request, RequestExt, Response,
@@ -15,7 +15,7 @@ fn answer(request: &str) -> Response<Body> {
     answer_with(&Settings::default(), request)
 }
 
-/// The same where the owner has listed two sites.
+/// The same with two listed sites.
 fn answer_where_sites_are_listed(request: &str) -> Response<Body> {
     let embed_origins = "https://blog.example.com https://other.example"
         .parse()
@@ -45,7 +45,7 @@ fn text(response: &Response<Body>) -> &str {
     match response.body() {
         Body::Text(text) => text,
         Body::Empty => "",
-        body => panic!("no text: {body:?}"),
+        body => panic!("not text: {body:?}"),
     }
 }
 
@@ -81,7 +81,7 @@ fn assert_can_be_read_from(response: &Response<Body>, origin: Option<&str>) {
     assert_eq!(credentials, origin.map(|_| "true"));
 }
 
-// The count; src/count_cookie.rs has the table of how it may be written.
+// The count. src/count_cookie.rs tests how it may be written.
 
 #[test]
 fn each_visit_is_one_more_than_the_browser_sent_and_a_new_visitor_starts_at_1() {
@@ -106,7 +106,7 @@ fn each_visit_is_one_more_than_the_browser_sent_and_a_new_visitor_starts_at_1() 
 // What counts as a visit
 
 #[test]
-fn head_gives_the_headers_of_get_and_does_not_count() {
+fn head_returns_the_headers_of_get_and_does_not_count() {
     for accept in ["*/*", "application/json", "text/plain"] {
         let headers = format!("cookie: count=2\naccept: {accept}\naccept-encoding: gzip");
         let get = answer(&format!("GET /\n{headers}"));
@@ -157,7 +157,7 @@ fn a_reset_or_forget_from_the_page_deletes_the_cookie() {
         assert_eq!(value(&reset, "location"), Some("./"));
         assert_eq!(value(&reset, "set-cookie"), Some(FORGET));
 
-        // Without a redirect, which would be a visit and set the cookie again.
+        // No redirect, which would lead to a visit and set the cookie again.
         let forget = answer(&format!("POST /forget{from_the_page}"));
         assert_eq!(forget.status(), 200);
         assert_eq!(value(&forget, "set-cookie"), Some(FORGET));
@@ -185,7 +185,7 @@ fn another_site_cannot_delete_the_cookie() {
 }
 
 #[test]
-fn another_method_on_a_known_path_is_told_what_is_allowed() {
+fn the_answer_to_another_method_says_which_are_allowed() {
     for (path, allow, methods) in [
         (
             "/",
@@ -204,7 +204,7 @@ fn another_method_on_a_known_path_is_told_what_is_allowed() {
 }
 
 #[test]
-fn what_nobody_sees_is_refused_and_does_not_count() {
+fn a_request_whose_answer_nobody_sees_is_refused_and_does_not_count() {
     for headers in [
         "sec-purpose: prefetch",
         "sec-purpose: prefetch;prerender",
@@ -225,7 +225,7 @@ fn what_nobody_sees_is_refused_and_does_not_count() {
 }
 
 #[test]
-fn what_a_visitor_sees_counts() {
+fn a_request_whose_answer_a_visitor_sees_counts() {
     for headers in [
         "sec-fetch-dest: document\nsec-fetch-mode: navigate",
         "sec-fetch-dest: document\nsec-fetch-mode: navigate\nsec-fetch-site: cross-site",
@@ -242,7 +242,7 @@ fn what_a_visitor_sees_counts() {
 
 const BLOG: &str = "https://blog.example.com";
 
-/// What the script of a page that embeds the count has the browser send.
+/// The request of a script on a page that embeds the count.
 fn fetch(method_and_path: &str, origin: &str, site: &str) -> String {
     format!(
         "{method_and_path}\norigin: {origin}\nsec-fetch-site: {site}\nsec-fetch-mode: cors\n\
@@ -251,7 +251,7 @@ fn fetch(method_and_path: &str, origin: &str, site: &str) -> String {
 }
 
 #[test]
-fn a_fetch_from_a_listed_site_counts_in_a_cookie_of_that_site() {
+fn a_fetch_from_a_listed_site_counts_in_a_cookie_for_that_site() {
     for (site, attributes) in [
         ("cross-site", PARTITIONED),
         ("same-site", ATTRIBUTES),
@@ -266,7 +266,7 @@ fn a_fetch_from_a_listed_site_counts_in_a_cookie_of_that_site() {
 }
 
 #[test]
-fn a_visit_by_link_from_a_listed_site_counts_in_the_pages_own_cookie() {
+fn a_visit_through_a_link_on_a_listed_site_counts_in_the_pages_own_cookie() {
     for origin in ["", "\norigin: https://blog.example.com"] {
         let response = answer_where_sites_are_listed(&format!(
             "GET /\nsec-fetch-site: cross-site\nsec-fetch-mode: navigate\n\
@@ -277,7 +277,7 @@ fn a_visit_by_link_from_a_listed_site_counts_in_the_pages_own_cookie() {
 }
 
 #[test]
-fn a_listed_site_may_read_answers_that_are_no_visit() {
+fn a_listed_site_may_read_answers_that_are_not_visits() {
     for (request, status) in [
         ("GET /x", 404),
         ("PUT /", 405),
@@ -317,7 +317,7 @@ fn a_fetch_from_any_other_site_is_refused_and_does_not_count() {
 }
 
 #[test]
-fn a_preflight_is_permitted_to_listed_sites_and_never_counts() {
+fn listed_sites_may_send_a_preflight_and_it_never_counts() {
     let preflight = "OPTIONS /\naccess-control-request-method: GET\n\
                      access-control-request-headers: traceparent,x-site";
     let permitted = answer_where_sites_are_listed(&fetch(preflight, BLOG, "cross-site"));

@@ -1,4 +1,4 @@
-//! The page in real browsers, over https: Chromium, Firefox and `WebKit` open what `make run` serves.
+//! Chromium, Firefox and `WebKit` open the page that `make run` serves, over HTTPS.
 
 use std::{
     env, fs,
@@ -17,17 +17,17 @@ use crate::support::{
     web::{Site, Web},
 };
 
-/// One for all tests. Each counts at a site of its own, and the function keeps nothing.
+/// All tests share one, because the function keeps nothing: each test counts on its own site.
 static WATCH: LazyLock<Watch> = LazyLock::new(|| {
     let origins = format!("https://{BLOG} https://{SHOP} https://{NEIGHBOUR}");
     Watch::start(&[&format!("COUNT_EMBED_ORIGINS={origins}")])
 });
 
-/// Sites that may show the count: two others, and one that is of the same site as the counters.
+/// Sites that may show the count: two other sites, and a host on the same site as the counters.
 const BLOG: &str = "blog.example.net";
 const SHOP: &str = "shop.example.org";
 const NEIGHBOUR: &str = "www.example.com";
-/// A site that may not.
+/// A site that may not show the count.
 const STRANGER: &str = "stranger.example.net";
 
 static WEB: LazyLock<Arc<Web>> = LazyLock::new(|| Web::start(WATCH.address(), &RUNTIME));
@@ -36,7 +36,7 @@ const VISIT_AGAIN: &str = "a[href='./']";
 const RESET: &str = "form[action=reset] button";
 const FORGET: &str = "form[action=forget] button";
 
-/// Makes tests of claims, each for each engine.
+/// Makes a test of each claim for each engine.
 macro_rules! in_every_engine {
     ($($claim:ident),*; but_not_in_webkit: $($other:ident),*) => {
         in_engine!(chromium, Chromium, $($claim,)* $($other),*);
@@ -64,28 +64,28 @@ macro_rules! in_engine {
 }
 
 in_every_engine!(
-    each_visit_is_one_more_and_shows_what_the_cookie_store_held_before_and_holds_now,
-    on_the_own_machine_it_counts_without_https,
-    a_replaced_cookie_counts_from_then_on,
+    each_visit_adds_one_and_shows_the_stored_cookie_before_and_after,
+    on_localhost_it_counts_without_https,
+    after_an_invalid_cookie_the_count_starts_again,
     visit_again_visits_again_and_reset_starts_again,
     a_deleted_cookie_is_gone_and_the_next_visit_is_the_first,
     another_site_can_neither_reset_nor_forget_the_count,
     with_cookies_blocked_the_page_stays_at_1_and_says_why,
     back_and_forward_never_show_an_old_number,
-    a_page_loaded_ahead_loses_and_adds_no_visit,
+    a_page_loaded_in_advance_loses_and_adds_no_visit,
     a_visit_is_one_request_and_arrives_compressed,
     the_number_is_on_one_line_and_touches_nothing_else,
     nothing_scrolls_sideways_from_320_pixels_up,
-    the_keyboard_reaches_all_that_can_be_pressed_with_a_visible_focus,
+    the_keyboard_reaches_every_control_with_a_visible_focus,
     axe_finds_nothing_in_light_and_in_dark,
-    other_sites_that_are_listed_count_apart_from_each_other_and_from_the_page,
+    listed_sites_count_separately_from_each_other_and_from_the_page,
     a_page_of_the_same_site_shares_the_count,
-    a_site_that_is_not_listed_gets_no_number_and_leaves_the_count_alone;
-    // Its driver keeps the console to itself.
+    a_site_that_is_not_listed_gets_no_number_and_does_not_change_the_count;
+    // WebKit's driver does not show the console.
     but_not_in_webkit: the_console_stays_empty
 );
 
-/// The pages that a visitor can meet, by what brings them up.
+/// The pages that a visitor can see, and what leads to them.
 #[derive(Clone, Copy, Debug)]
 enum Page {
     /// A visit with this `count` cookie.
@@ -98,7 +98,7 @@ impl Page {
     const ALL: [Self; 7] = [
         Self::Visit(None),
         Self::Visit(Some("7")),
-        // The widest numbers, and the story of the greatest.
+        // The widest numbers, and the story of the maximum.
         Self::Visit(Some("18446744073709551614")),
         Self::Visit(Some("18446744073709551615")),
         Self::Visit(Some("not a count")),
@@ -107,7 +107,7 @@ impl Page {
     ];
 
     async fn open(self, browser: &Browser, site: &Site) {
-        // A cookie can be set from a page of its site only.
+        // WebDriver sets a cookie only for the page that is open.
         browser.goto(site.url("/nothing-here")).await.unwrap();
         browser.delete_all_cookies().await.unwrap();
         if let Self::Visit(Some(cookie)) = self {
@@ -123,7 +123,7 @@ impl Page {
         assert!(title.ends_with("Page Visit Counter"), "{self:?}: {title:?}");
     }
 
-    /// With what is folded away, too.
+    /// Opens the page and its folded details.
     async fn open_all(self, browser: &Browser, site: &Site) {
         self.open(browser, site).await;
         browser
@@ -136,12 +136,12 @@ async fn open(engine: Engine, setup: Setup) -> Browser {
     Browser::open(engine, setup, WEB.proxy).await
 }
 
-async fn each_visit_is_one_more_and_shows_what_the_cookie_store_held_before_and_holds_now(
+async fn each_visit_adds_one_and_shows_the_stored_cookie_before_and_after(
     browser: &Browser,
     site: &Site,
 ) {
     browser.goto(site.url("/")).await.unwrap();
-    // To the letter, in one line, as a person who copies it gets it.
+    // The exact text, in one line, as a person would copy it.
     let heading = browser.find(By::Css("h1")).await.unwrap();
     assert_eq!(heading.text().await.unwrap(), "Page Count: 1");
     assert_eq!(browser.title().await.unwrap(), "Page Visit Counter");
@@ -171,16 +171,16 @@ async fn each_visit_is_one_more_and_shows_what_the_cookie_store_held_before_and_
     assert!(left.abs_diff(34_560_000) < 60, "{left} seconds");
 }
 
-async fn on_the_own_machine_it_counts_without_https(browser: &Browser, _: &Site) {
+async fn on_localhost_it_counts_without_https(browser: &Browser, _: &Site) {
     for count in 1..=3 {
         assert_eq!(browser.visit(WATCH.url("")).await, count);
     }
-    // With it, Safari would not keep the cookie.
+    // Safari would not keep a `Secure` cookie.
     assert_eq!(browser.cookie().await.unwrap().secure, Some(false));
     browser.delete_all_cookies().await.unwrap();
 }
 
-async fn a_replaced_cookie_counts_from_then_on(browser: &Browser, site: &Site) {
+async fn after_an_invalid_cookie_the_count_starts_again(browser: &Browser, site: &Site) {
     Page::Visit(Some("not a count")).open(browser, site).await;
     assert!(!browser.text("#sent").await.contains('='));
     assert_eq!(browser.stored_count().await, Some(1));
@@ -209,7 +209,7 @@ async fn a_deleted_cookie_is_gone_and_the_next_visit_is_the_first(browser: &Brow
         browser.text("#answered").await,
         "Set-Cookie: count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
     );
-    // Firefox asks the visitor before it sends a form again, and its driver says no.
+    // Firefox asks the visitor before it sends a form again, and its driver answers no.
     if browser.engine != Engine::Firefox {
         browser.refresh().await.unwrap();
         let posted = site.recorded(2, |it| it.method == Method::POST).await;
@@ -220,7 +220,7 @@ async fn a_deleted_cookie_is_gone_and_the_next_visit_is_the_first(browser: &Brow
     browser.click(VISIT_AGAIN).await;
     assert_eq!(browser.count().await, 1);
     assert!(!browser.text("#sent").await.contains('='));
-    // Nor does the page come back that showed 8: back to it is a visit.
+    // Back does not show the old page, either: it is a new visit.
     browser.click(FORGET).await;
     browser.back().await.unwrap();
     assert_eq!(browser.count().await, 1);
@@ -245,7 +245,7 @@ async fn another_site_can_neither_reset_nor_forget_the_count(browser: &Browser, 
     }
 }
 
-/// Puts the snippet of docs/embed.md into a page of this host, and gives the page's address.
+/// Puts the snippet from docs/embed.md into a page on this host, and returns the page's address.
 fn embed(host: &str, counter: &Site) -> String {
     let documentation = include_str!("../../docs/embed.md");
     let (_, rest) = documentation.split_once("```html\n").unwrap();
@@ -259,20 +259,20 @@ fn embed(host: &str, counter: &Site) -> String {
         .serve(&format!("/of-{}", counter.host), &page)
 }
 
-/// Opens a page that embeds the count, and gives the number that a visitor reads.
+/// Opens a page that embeds the count, and returns the number that a visitor sees.
 async fn embedded_count(browser: &Browser, page: &str) -> u64 {
     browser.goto(page).await.unwrap();
     let text = browser.text_once("#visits", |text| text != "…").await;
     text.parse().expect(&text)
 }
 
-async fn other_sites_that_are_listed_count_apart_from_each_other_and_from_the_page(
+async fn listed_sites_count_separately_from_each_other_and_from_the_page(
     browser: &Browser,
     counter: &Site,
 ) {
     let (blog, shop) = (embed(BLOG, counter), embed(SHOP, counter));
     assert_eq!(browser.visit(counter.url("/")).await, 1);
-    // `WebKit` for GTK does not know the attribute `Partitioned`, and keeps no cookie here.
+    // `WebKit` for GTK does not support the attribute `Partitioned`, and keeps no cookie here.
     let is_kept = browser.engine != Engine::WebKit;
     let keeps = |count| if is_kept { count } else { 1 };
     for count in 1..=3 {
@@ -291,14 +291,14 @@ async fn a_page_of_the_same_site_shares_the_count(browser: &Browser, counter: &S
     assert_eq!(browser.visit(counter.url("/")).await, 4);
 }
 
-async fn a_site_that_is_not_listed_gets_no_number_and_leaves_the_count_alone(
+async fn a_site_that_is_not_listed_gets_no_number_and_does_not_change_the_count(
     browser: &Browser,
     counter: &Site,
 ) {
     let page = embed(STRANGER, counter);
     assert_eq!(browser.visit(counter.url("/")).await, 1);
     browser.goto(page).await.unwrap();
-    // The script, the image and the frame.
+    // The script, the image and the frame are refused.
     let refused = counter.recorded(3, |it| it.status == StatusCode::FORBIDDEN);
     refused.await;
     assert_eq!(browser.text("#visits").await, "…");
@@ -326,7 +326,7 @@ async fn back_and_forward_never_show_an_old_number(browser: &Browser, site: &Sit
     assert_eq!(browser.visit(site.url("/")).await, 2);
 
     for count in [3, 4, 5] {
-        // Over the page that is not there to the older visit, or from it to the younger.
+        // Two steps, because the page "not found" is between the two visits.
         for _ in 1..=2 {
             if count == 4 {
                 browser.forward().await.unwrap();
@@ -337,15 +337,15 @@ async fn back_and_forward_never_show_an_old_number(browser: &Browser, site: &Sit
         assert_eq!(browser.count().await, count);
         assert_eq!(browser.stored_count().await, Some(count));
     }
-    // This browser does keep pages to go back to, where they let it.
+    // The test proves something only if the browser does restore pages that permit it. WebKit's driver cannot
+    // find a restored page.
     if browser.engine != Engine::WebKit {
-        // Its driver does not find a page again that did not have to load.
         browser.back().await.unwrap();
         assert_eq!(browser.title().await.unwrap(), "restored");
     }
 }
 
-async fn a_page_loaded_ahead_loses_and_adds_no_visit(browser: &Browser, _: &Site) {
+async fn a_page_loaded_in_advance_loses_and_adds_no_visit(browser: &Browser, _: &Site) {
     let by_script = |action| {
         format!(
             "<script type=speculationrules>{{\"{action}\": [{{\"urls\": [\"./\"], \"eagerness\": \"immediate\"}}]}}</script>"
@@ -370,7 +370,7 @@ async fn a_page_loaded_ahead_loses_and_adds_no_visit(browser: &Browser, _: &Site
             let ahead = site.recorded(1, |it| it.purpose.is_some()).await;
             assert_eq!(ahead.path, "/");
             assert_eq!(ahead.purpose.as_deref(), Some(purpose));
-            // Any failure makes the browser load the page again when the visitor opens it.
+            // After a failure, the browser loads the page again when the visitor opens it.
             assert!(!ahead.status.is_success(), "{ahead:?}");
         }
         assert_eq!(browser.stored_count().await, Some(1));
@@ -393,14 +393,14 @@ async fn the_console_stays_empty(browser: &Browser, site: &Site) {
         Page::Visit(Some("not a count")),
     ] {
         page.open(browser, site).await;
-        // The cookie was set from a page that is not there.
+        // Discard the message about the missing page, from which the cookie was set.
         browser.console().await;
         browser.click(VISIT_AGAIN).await;
         browser.click(RESET).await;
         browser.click(FORGET).await;
         assert_eq!(browser.console().await, Vec::<String>::new());
     }
-    // The policy is at work: it refuses a style that is not the page's, and the console says so.
+    // The policy works: it blocks a style that is not the page's own, and the console says so.
     browser
         .run("document.body.setAttribute('style', 'color: red')")
         .await;
@@ -415,7 +415,7 @@ async fn the_console_stays_empty(browser: &Browser, site: &Site) {
 async fn a_visit_is_one_request_and_arrives_compressed(browser: &Browser, site: &Site) {
     browser.goto(site.url("/")).await.unwrap();
     browser.refresh().await.unwrap();
-    // This browser does ask for an icon, where a page brings none.
+    // The test proves something only if the browser asks for the icon of a page that includes none.
     let without_icon = site.serve("/without-icon", "<!doctype html>");
     browser.goto(without_icon).await.unwrap();
     if browser.engine != Engine::WebKit {
@@ -430,8 +430,8 @@ async fn a_visit_is_one_request_and_arrives_compressed(browser: &Browser, site: 
     assert_eq!(visits, [visit(), visit()]);
 }
 
-/// Where the page shows the number, and what is beside it: whether its digits are on one line and
-/// in the window, the visible elements that touch it, and where else a line breaks inside it.
+/// How the page shows the number: whether its digits are on one line and in the window, which visible elements
+/// touch it, and where else on the page a number is broken across lines.
 const DIGITS: &str = "
     const number = document.querySelector('h1 b');
     const range = document.createRange();
@@ -470,7 +470,7 @@ async fn the_number_is_on_one_line_and_touches_nothing_else(browser: &Browser, s
                 }),
                 "{count} at {width} pixels"
             );
-            // In large type, on a phone too; beyond seven digits at least in that of a heading.
+            // Large type, even on a phone. More than seven digits need at least the size of a heading.
             let least = if count < 10_000_000 { 60.0 } else { 20.0 };
             assert!(
                 height >= least,
@@ -492,12 +492,9 @@ async fn nothing_scrolls_sideways_from_320_pixels_up(browser: &Browser, site: &S
     }
 }
 
-async fn the_keyboard_reaches_all_that_can_be_pressed_with_a_visible_focus(
-    browser: &Browser,
-    site: &Site,
-) {
-    // So large that the pointer, which rests in the middle of the screen, is in the window: without
-    // that and without a window manager WebKit's window does not have the focus.
+async fn the_keyboard_reaches_every_control_with_a_visible_focus(browser: &Browser, site: &Site) {
+    // Without a window manager, WebKit's window has the focus only if the pointer is in it. The pointer is in the
+    // middle of the screen, so the window must be large.
     browser.resize(1440, 900).await;
     Page::Visit(Some("7")).open(browser, site).await;
     let focus = "const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
@@ -534,7 +531,7 @@ async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
             page.open_all(&browser, site).await;
             let is_dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
             assert_eq!(browser.run(is_dark).await, setup == dark, "{row}");
-            // Where a pseudo-element is painted near a text, axe leaves the text's contrast open.
+            // axe does not decide the contrast of a text near a pseudo-element.
             let unpaint = "const [style] = document.styleSheets;
                 style.insertRule('::before, ::after { content: none !important }', style.cssRules.length)";
             browser.run(unpaint).await;
@@ -546,8 +543,8 @@ async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
     }
 }
 
-/// The rules that the page violates and those that axe could not decide, each with the elements and why,
-/// and whether it has looked at the contrast.
+/// Returns the rules that the page violates and those that axe could not decide, each with elements and reasons,
+/// and whether axe checked the contrast.
 const RUN_AXE: &str = "
     const [done] = arguments;
     const because = rules => rules.flatMap(({ id, nodes }) =>

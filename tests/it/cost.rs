@@ -1,9 +1,9 @@
-//! What a visit costs, beside the smallest function that `lambda_http` allows and beside the Django
-//! demonstration; `docs/benchmarks.md` says how to read the figures.
+//! What a visit costs, compared with the smallest possible `lambda_http` function and with the Django
+//! program that the counter replaces. `docs/benchmarks.md` explains the figures.
 
 #![expect(
     clippy::cast_precision_loss,
-    reason = "no figure comes near 2 to the power of 52"
+    reason = "every figure is far below 2 to the power of 52"
 )]
 
 use std::{
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::runtime_api::{Function, RuntimeApi, body, counter};
 
-/// The lengths of two runs. The difference is what the visits cost without the start.
+/// The visits of two runs. The difference between the runs does not include the start.
 const RUNS: [u32; 2] = [100, 500];
 /// Starts and visits that are timed. The programs take turns, so that all meet the same machine.
 const STARTS: usize = 25;
@@ -26,13 +26,13 @@ const BASELINE: &str = "tests/cost/baseline.json";
 const UPLOAD: &str = "target/cost/upload.zip";
 const CALLGRIND: &str = "target/cost/callgrind.out";
 
-/// Variables of the environment.
+/// Environment variables.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
-/// A name, a change to the event of a browser's visit, and a setting of the function.
+/// A name, a change to the event, and a setting of the function.
 type Case = (&'static str, fn(&mut Value), Variables<'static>);
 
-#[rustfmt::skip] // a line each
+#[rustfmt::skip] // one line each
 const CASES: [Case; 4] = [
     ("instructions per visit (thousand)", |_| (), &[]),
     ("instructions per visit, no gzip (thousand)", |event| event["headers"]["accept-encoding"] = json!("identity"), &[]),
@@ -87,7 +87,7 @@ fn exact_figures_are_those_of_the_baseline() {
 }
 
 #[test]
-#[ignore = "prints where the instructions of a visit go: make bench-profile"]
+#[ignore = "only prints where the instructions of a visit go: make bench-profile"]
 fn profile() {
     Program::counter().callgrind(&event(), &[], RUNS[1]);
     println!(
@@ -97,9 +97,9 @@ fn profile() {
 }
 
 #[test]
-#[ignore = "prints the table of docs/benchmarks.md: make bench"]
+#[ignore = "only prints the table in docs/benchmarks.md: make bench"]
 fn table() {
-    // An execution environment has less than one processor. On two, a function would wake the other one.
+    // On one processor, because an execution environment has at most one.
     run(words("taskset --all-tasks --cpu-list --pid 0").arg(std::process::id().to_string()));
     let programs = [
         Program::counter(),
@@ -130,7 +130,7 @@ struct Program {
 
 impl Program {
     fn new(command: String, variables: Variables<'static>, upload: &str) -> Self {
-        // With Python's zlib, as SAM does it.
+        // Python's zlib, which SAM uses too.
         let zip = format!("mkdir -p target/cost; python3 -m zipfile -c {UPLOAD} {upload}");
         run(Command::new("bash").args(["-ec", &zip]));
         let zip = fs::metadata(UPLOAD).unwrap().len() as f64 / 1e3;
@@ -144,11 +144,11 @@ impl Program {
         Self::new(program.clone(), &[], &program)
     }
 
-    /// Serves the function's own page, which is compiled in.
+    /// The constant page is the function's own page, compiled in.
     fn constant_page() -> Self {
         let target = env::current_dir().unwrap().join("target");
         let (page, file) = (page(2), target.join("cost/page.html"));
-        // Cargo compiles the program again when the file is newer.
+        // Do not touch an unchanged file: Cargo would compile the program again.
         if fs::read_to_string(&file).ok().as_ref() != Some(&page) {
             fs::write(&file, page).unwrap();
         }
@@ -162,7 +162,7 @@ impl Program {
     }
 
     fn django() -> Self {
-        // A number that nothing else on the page has.
+        // A number that appears nowhere else on the page.
         let template = page(54_321)
             .replace("54321", "{{ previous }}")
             .replace("54322", "{{ count }}")
@@ -174,7 +174,7 @@ impl Program {
             ("PYTHONPYCACHEPREFIX", "target/cost/bytecode"),
             ("LAMBDA_TASK_ROOT", "tests/cost"),
         ];
-        // Without AWS's Python client, which is part of its runtime.
+        // Without AWS's Python client, which is part of AWS's runtime.
         let packages = ".tools/django/lib/*/site-packages/{apig_wsgi,asgiref,django,sqlparse}";
         Self::new(python.to_owned(), variables, packages)
     }
@@ -205,7 +205,7 @@ impl Program {
         figures
     }
 
-    /// Kilobytes of body and headers.
+    /// The kilobytes of an answer's body and headers.
     fn answer(&self) -> f64 {
         let api = RuntimeApi::start();
         let _function = self.start(&api, "", &[]);
@@ -216,7 +216,7 @@ impl Program {
         (body + headers as f64) / 1e3
     }
 
-    /// Thousands of instructions from the start to the poll after so many visits.
+    /// Thousands of instructions from the start until the function polls after these visits.
     fn callgrind(&self, event: &Value, setting: Variables, visits: u32) -> f64 {
         let wrapper = format!("valgrind --quiet --tool=callgrind --callgrind-out-file={CALLGRIND}");
         let api = RuntimeApi::start();
@@ -225,7 +225,7 @@ impl Program {
         for _ in 0..visits {
             visit(&api, event);
         }
-        // It ends where it waits for an event, not an instruction later.
+        // End it only when it sleeps, so that the number of instructions does not vary.
         function.wait_for_sleep();
         function.end();
         let report = fs::read_to_string(CALLGRIND).unwrap();
@@ -236,14 +236,14 @@ impl Program {
     }
 }
 
-/// Lets the function that polls answer an event, and waits until it polls again.
+/// Sends an event to the polling function, and waits until it polls again.
 fn visit(api: &RuntimeApi, event: &Value) -> Value {
     let answer = api.deliver(None, event.to_string()).recv().unwrap();
     api.wait_for_poll();
     serde_json::from_slice(&answer.unwrap()).unwrap()
 }
 
-/// The function's page at the visit after `previous`.
+/// The function's page for a visit with the count `previous`.
 fn page(previous: u64) -> String {
     let api = RuntimeApi::start();
     let _function = Program::counter().start(&api, "", &[]);
@@ -294,13 +294,13 @@ fn times(programs: &[Program]) -> Vec<Vec<(&'static str, f64)>> {
     (0..programs.len()).map(column).collect()
 }
 
-/// The nanoseconds of processor time that the first thread of a function has had. The others are idle.
+/// The nanoseconds of processor time that a function's first thread has used. The others are idle.
 fn processor_time(function: &Function) -> f64 {
     let account = fs::read_to_string(format!("/proc/{}/schedstat", function.id())).unwrap();
     account.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// A command whose words contain no white space.
+/// A command, split at white space.
 fn words(words: &str) -> Command {
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next().unwrap());
@@ -308,7 +308,7 @@ fn words(words: &str) -> Command {
     command
 }
 
-/// What a command prints, which must succeed.
+/// Returns what a command prints. The command must succeed.
 fn run(command: &mut Command) -> String {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));

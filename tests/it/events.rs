@@ -1,7 +1,7 @@
-//! The events of every front door: the samples in `events/`, and what differs from them in a field or two.
+//! The events of every front door: the samples in `events/`, and variations in a field or two.
 //!
-//! Each sample has a test of its name. The whole answer is compared; the three stories that the page can
-//! tell are in `snapshots`, and `INSTA_UPDATE=always cargo test --test it events` writes them anew.
+//! Each sample has a test with its name, which compares the whole answer. The page for each of its three stories
+//! is in `snapshots`; `INSTA_UPDATE=always cargo test --test it events` updates them.
 
 use std::{collections::BTreeSet, fs};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::invariants::{Answer, parse};
 
-/// Declares a test for each sample, and that the sample is claimed.
+/// Declares a test for each sample, and lists the samples that have one.
 macro_rules! samples {
     ($($name:ident => $answer:expr;)*) => {
         $(#[test] fn $name() {
@@ -40,7 +40,7 @@ samples! {
     http_api_first_visit => visit(1).gzip();
     http_api_return_visit => visit(3).gzip();
 
-    // Not compressed, though the browser would take it: a REST API does not decode Base64.
+    // Not compressed, although the browser accepts gzip: a REST API does not decode Base64.
     rest_api_first_visit => visit(1);
     rest_api_return_visit => visit(3);
 
@@ -54,7 +54,7 @@ samples! {
 }
 
 #[test]
-fn every_sample_is_claimed_by_a_test_of_its_name() {
+fn every_sample_has_a_test_with_its_name() {
     let names = fs::read_dir("events").unwrap().map(|file| {
         let path = file.unwrap().path();
         path.file_stem().unwrap().to_str().unwrap().to_owned()
@@ -68,7 +68,7 @@ fn the_page_tells_each_of_its_stories() {
     for story in ["first_visit", "return_visit", "malformed_count"] {
         let event = parse(sample(story).to_string().as_bytes()).unwrap();
         let page = Answer::to(event, &Settings::default()).body;
-        // The answer's policy has its hash, and that was compared.
+        // The style is compared by its hash in the Content-Security-Policy.
         let (_, rest) = page.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
         insta::assert_snapshot!(story, page.replace(style, "…"));
@@ -76,10 +76,10 @@ fn the_page_tells_each_of_its_stories() {
 }
 
 #[test]
-#[rustfmt::skip] // a line each
-fn what_differs_from_a_sample_is_answered_as_promised() {
+#[rustfmt::skip] // one line each
+fn variations_of_the_samples_get_the_promised_answers() {
     for (name, difference, expected) in [
-        // However cookies arrive
+        // Cookies in every form
         ("return_visit", json!({ "cookies": [] }), visit(1).gzip()),
         ("return_visit", json!({ "cookies": null }), visit(1).gzip()),
         ("return_visit", json!({ "cookies": null, "headers": { "cookie": "a=b; count=7" } }), visit(8).gzip()),
@@ -98,7 +98,7 @@ fn what_differs_from_a_sample_is_answered_as_promised() {
         ("return_visit", json!({ "headers": { "host": "1234567890.{dns}" } }), visit(3).gzip()),
         ("return_visit", json!({ "headers": { "x-forwarded-proto": "h t t p" } }), visit(3).gzip()),
 
-        // Nothing is compressed for a client that does not take it.
+        // Nothing is compressed for a client that does not accept gzip.
         ("return_visit", json!({ "headers": { "accept-encoding": "br" } }), visit(3)),
 
         // Methods
@@ -116,7 +116,7 @@ fn what_differs_from_a_sample_is_answered_as_promised() {
         ("http_api_return_visit", path("/prod/x", "prod"), notice(404)),
         ("http_api_return_visit", path("/prod", "prod"), answer_of(308).header("location", "prod/")),
         ("rest_api_return_visit", json!({ "requestContext": { "path": "/Prod" } }), answer_of(308).header("location", "Prod/")),
-        // The test button of API Gateway's console sends no `requestContext.path`, and a host that no URL can have.
+        // The test button in API Gateway's console sends no `requestContext.path`, and a host that is not valid.
         ("rest_api_return_visit", json!({
             "path": "/path/to/resource",
             "requestContext": { "path": null },
@@ -152,7 +152,7 @@ fn what_differs_from_a_sample_is_answered_as_promised() {
 
 /// aws-lambda-rust-runtime issues 509 and 786, aws-lambda-web-adapter issue 732.
 #[test]
-fn a_header_that_http_forbids_is_left_out_alone_through_every_front_door() {
+fn only_the_header_that_http_forbids_is_left_out_at_every_front_door() {
     for (sample_name, maps) in [
         ("return_visit", &["headers"][..]),
         ("http_api_return_visit", &["headers"]),
@@ -192,14 +192,14 @@ fn a_header_that_http_forbids_is_left_out_alone_through_every_front_door() {
             );
         }
     }
-    // Of several lines only the forbidden one goes.
+    // If a header has several lines, only the forbidden ones are left out.
     let mut event = sample("alb_multi_value_return_visit");
     event["multiValueHeaders"]["cookie"] = json!(["a=\u{1}", "count=2", "b=\u{7f}"]);
     assert_eq!(answer(&event), visit(3).gzip());
 }
 
 #[test]
-fn an_event_of_no_front_door_is_an_error_that_names_what_was_expected() {
+fn an_event_from_no_front_door_is_an_error_that_names_what_was_expected() {
     for event in [
         "{}",
         "null",
@@ -221,7 +221,7 @@ pub(crate) fn sample(name: &str) -> Value {
     serde_json::from_slice(&fs::read(format!("events/{name}.json")).unwrap()).unwrap()
 }
 
-/// Changes some fields, as [RFC 7396](https://www.rfc-editor.org/rfc/rfc7396) has it.
+/// Changes some fields by the rules of [RFC 7396](https://www.rfc-editor.org/rfc/rfc7396).
 pub(crate) fn merge(event: &mut Value, difference: &Value) {
     let Value::Object(fields) = difference else {
         *event = difference.clone();
@@ -247,11 +247,11 @@ fn path(path: &str, stage: &str) -> Value {
     json!({ "rawPath": path, "requestContext": { "stage": stage, "http": { "path": path } } })
 }
 
-/// The answer, without the words of a page.
+/// The answer, without the HTML of a page.
 fn answer(event: &Value) -> Answer {
-    // As AWS writes it, without white space, and as a person does.
+    // Without white space, as AWS writes events, and with it, as people do.
     let [compact, pretty] = [event.to_string(), format!("{event:#}")].map(|event| {
-        let event: LambdaRequest = parse(event.as_bytes()).expect("an event of a front door");
+        let event: LambdaRequest = parse(event.as_bytes()).expect("an event from a front door");
         let mut settings = Settings::default();
         if matches!(&event, LambdaRequest::ApiGatewayV2(it) if it.headers.contains_key("referer")) {
             settings.embed_origins = "https://blog.example.com".parse().unwrap();
@@ -330,7 +330,7 @@ impl Answer {
         self
     }
 
-    /// What lets a script of this origin read it.
+    /// Adds the headers that let a script on this origin read the answer.
     fn embedded(self, origin: &str) -> Self {
         let vary = self.headers.get("vary");
         let vary = vary.map_or("Origin".to_owned(), |vary| format!("{vary}, Origin"));

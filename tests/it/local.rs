@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::watch::{self, Watch};
 
-/// One for all tests. Each keeps the count in a jar of its own, and the function keeps nothing.
+/// All tests share one, because the function keeps nothing: each test has the count in its own cookie jar.
 static WATCH: LazyLock<Watch> = LazyLock::new(|| Watch::start(&[]));
 
 /// The count that a page shows.
@@ -44,7 +44,7 @@ async fn a_visitor_counts_up_and_starts_again_and_nothing_else_counts() {
         assert_eq!(answer.status(), status);
         assert_eq!(shown(&answer.text().await.unwrap()), count);
     }
-    // cargo-lambda would add headers of its own, which let any site read an answer.
+    // By default, cargo-lambda would add headers that let any site read an answer.
     let other_site = get("robots.txt").header("origin", "https://example.com");
     let answer = other_site.send().await.unwrap();
     let mut names = answer.headers().keys();
@@ -61,14 +61,14 @@ fn cargo_lambda_invoke_answers_an_event_with_the_page() {
         .args(["--invoke-port", &address.port().to_string()]));
     let answer: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(answer["statusCode"], 200);
-    // The body is compressed, as the browser of this event asks.
+    // Check the cookie, because the body is compressed.
     let cookie = answer["cookies"][0].as_str().unwrap();
     assert!(cookie.starts_with("count=1;"), "{cookie}");
 }
 
 #[test]
 #[ignore = "needs make: make test runs it"]
-fn make_run_says_which_port_it_cannot_have_and_which_setting_the_function_refuses() {
+fn make_run_says_which_port_it_cannot_use_and_which_setting_the_function_rejects() {
     for port in ["", "0", "65536", "09000", "http", "-1", "9000 9100"] {
         let said = refused_by_make_run(port, &[]);
         assert!(said.contains("from 1 to 65535"), "{said}");
@@ -86,7 +86,7 @@ fn make_run_says_which_port_it_cannot_have_and_which_setting_the_function_refuse
             "{said}"
         );
     }
-    // `--help` serves nothing, should the setting not be refused.
+    // With `--help`, nothing is served even if the setting is accepted.
     let setting = ["COUNT_COOKIE_MAX_AGE_DAYS=forever", "WATCH_OPTIONS=--help"];
     let said = refused_by_make_run(&watch::free_port().to_string(), &setting);
     assert!(said.contains("COUNT_COOKIE_MAX_AGE_DAYS"), "{said}");
@@ -94,7 +94,7 @@ fn make_run_says_which_port_it_cannot_have_and_which_setting_the_function_refuse
     assert!(!said.contains("The page is at"), "{said}");
 }
 
-/// What `make run` prints when it fails.
+/// Returns what `make run` prints when it fails.
 #[track_caller]
 fn refused_by_make_run(port: &str, settings: &[&str]) -> String {
     let mut make = Command::new("make");
@@ -128,7 +128,7 @@ fn real_clients_keep_the_count_over_twenty_visits() {
         let jar = format!("target/{client}-cookies.txt");
         fs::write(&jar, "").unwrap();
         let script = match client {
-            // Without the user's own settings.
+            // Each client ignores the user's own settings.
             "curl" => {
                 "curl --disable --silent --show-error --fail --noproxy '*' --compressed \
                  --write-out '%header{content-encoding}' --cookie $JAR --cookie-jar $JAR $URL"
@@ -172,14 +172,14 @@ json.dump(visitor.cookies.get_dict(), jar)'"
     }
 }
 
-/// The Python beside cargo-lambda first, where `make test` installs requests too.
+/// Puts the Python beside cargo-lambda first, because `make test` installs requests there.
 fn path_to_python() -> String {
     let path = env::var("PATH").unwrap();
     let tools = env::split_paths(&path).find(|folder| folder.join("cargo-lambda").is_file());
     tools.map_or(path.clone(), |tools| format!("{}:{path}", tools.display()))
 }
 
-/// What a program that succeeds prints.
+/// Returns what a program prints. The program must succeed.
 #[track_caller]
 fn run(command: &mut Command) -> String {
     let output = command

@@ -1,6 +1,6 @@
-//! The tests of the whole: a module for each thing that is promised, and what they share in `support`.
+//! The tests of the whole function. `support` holds what the modules share.
 //!
-//! `cargo test` runs those that need nothing but Rust. The others are ignored, each with the reason, and
+//! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and
 //! `make test` runs them.
 
 mod behaviour;

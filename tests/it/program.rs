@@ -1,4 +1,4 @@
-//! The built program behind a Lambda Runtime API, which can also misbehave.
+//! The built program behind a Lambda Runtime API, which can also fail.
 
 use std::{env, net::TcpListener, process::Command, thread};
 
@@ -44,7 +44,7 @@ fn assert_counts(answer: &Value, count: u64) {
     assert!(page.contains(&format!("<b>{count}</b></h1>")), "{page}");
 }
 
-/// What the program logs about these events.
+/// Returns what the program logs about these events.
 fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
     let api = RuntimeApi::start();
     let function = Function::start(api.address(), variables);
@@ -57,7 +57,7 @@ fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
 // Events
 
 #[test]
-fn reports_what_is_not_an_http_event_and_serves_the_next_visit() {
+fn reports_an_event_that_is_not_http_and_serves_the_next_visit() {
     let api = RuntimeApi::start();
     let _function = Function::start(api.address(), &[]);
     let wrong = |field: &str, value| {
@@ -86,7 +86,7 @@ fn reports_what_is_not_an_http_event_and_serves_the_next_visit() {
 }
 
 #[test]
-fn counts_whatever_a_stranger_sends_with_the_visit_and_logs_no_error() {
+fn counts_a_visit_whatever_a_stranger_sends_with_it_and_logs_no_error() {
     let api = RuntimeApi::start();
     let function = Function::start(api.address(), &[]);
     let padding = "x".repeat(10 * 1024);
@@ -113,7 +113,7 @@ fn counts_whatever_a_stranger_sends_with_the_visit_and_logs_no_error() {
 
 // The log
 
-/// The lines of a log, each without the time that it must begin with.
+/// The lines of a log without their timestamps, which each must have.
 fn without_time(log: &[String]) -> Vec<&str> {
     let mut rest = Vec::new();
     for line in log {
@@ -127,7 +127,7 @@ fn without_time(log: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn logs_a_short_json_line_for_what_the_owner_counts() {
+fn logs_a_short_json_line_for_each_event_that_a_metric_counts() {
     let events = [
         "first_visit",
         "return_visit",
@@ -157,7 +157,7 @@ fn logs_a_short_json_line_for_what_the_owner_counts() {
 }
 
 #[test]
-fn logs_in_the_format_and_from_the_level_that_lambda_is_set_to() {
+fn logs_in_the_format_and_at_the_level_that_lambda_sets() {
     let events = [sample("return_visit"), json!({})];
     for (variable, value, levels) in [
         (
@@ -207,14 +207,14 @@ fn never_logs_a_cookie_an_address_or_a_user_agent() {
         "favicon",
     ] {
         assert!(json!(sent).to_string().contains(secret), "{secret}");
-        assert!(!log.contains(secret), "{secret} in the log:\n{log}");
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
 }
 
 // Settings
 
 #[test]
-fn keeps_the_cookie_as_long_as_it_is_told_to() {
+fn sets_the_cookies_lifetime_from_its_setting() {
     for (days, attribute) in [
         ("0", None),
         ("1", Some("; Max-Age=86400")),
@@ -230,7 +230,7 @@ fn keeps_the_cookie_as_long_as_it_is_told_to() {
 }
 
 #[test]
-fn does_not_start_with_a_setting_that_it_refuses() {
+fn does_not_start_with_an_invalid_setting_and_says_why() {
     for (variable, value, expected) in [
         ("COUNT_COOKIE_MAX_AGE_DAYS", "", "400"),
         ("COUNT_COOKIE_MAX_AGE_DAYS", "401", "400"),
@@ -253,10 +253,10 @@ fn outside_lambda_it_says_how_to_see_the_page() {
     assert!(assert_ends_with_a_message(function).contains("make run"));
 }
 
-// A Runtime API that fails. Lambda starts another program where this one ends.
+// A Runtime API that fails. If the program ends, Lambda starts another.
 
 #[test]
-fn after_an_odd_delivery_the_next_visit_is_right() {
+fn after_a_faulty_delivery_the_next_visit_counts_correctly() {
     for fault in [Fault::Late, Fault::LongHeaders, Fault::AnswerRefused] {
         let api = RuntimeApi::start();
         let function = Function::start(api.address(), &[]);
@@ -264,8 +264,8 @@ fn after_an_odd_delivery_the_next_visit_is_right() {
         assert_counts(&api.invoke_with(fault, event).unwrap(), 3);
         Browser::new().visit(&api);
         let log = function.end();
-        let tells = log.iter().any(|line| line.contains("500"));
-        assert_eq!(tells, fault == Fault::AnswerRefused, "{log:#?}");
+        let logged = log.iter().any(|line| line.contains("500"));
+        assert_eq!(logged, fault == Fault::AnswerRefused, "{log:#?}");
     }
 }
 
@@ -283,7 +283,7 @@ fn when_the_runtime_api_breaks_off_the_program_ends_with_a_message() {
     assert_ends_with_a_message(Function::start(nobody, &[]));
 }
 
-/// Waits for the end, which must not look like a success, and gives the last message.
+/// Waits until the program ends with a failure, and returns its last message.
 #[track_caller]
 fn assert_ends_with_a_message(function: Function) -> String {
     let (status, log) = function.ended();
@@ -298,7 +298,7 @@ fn assert_ends_with_a_message(function: Function) -> String {
 
 // Many visits
 
-/// After so many the program has allocated what it keeps.
+/// After this many visits, the program has allocated all the memory that it keeps.
 const WARM_UP: u64 = 10_000;
 
 fn load(browsers: u64, variables: &[(&str, &str)]) {
@@ -316,7 +316,7 @@ fn load(browsers: u64, variables: &[(&str, &str)]) {
         });
         function.memory_kib("VmRSS")
     });
-    println!("resident after {WARM_UP} visits and after all: {resident:?} KiB");
+    println!("resident memory after {WARM_UP} visits and at the end: {resident:?} KiB");
 
     let log = function.end();
     let counts = log[1..].iter().map(|line| {
@@ -328,13 +328,14 @@ fn load(browsers: u64, variables: &[(&str, &str)]) {
     let mut expected: Vec<_> = crowd.iter().flat_map(|it| 1..=it.count).collect();
     counts.sort_unstable();
     expected.sort_unstable();
-    assert!(counts == expected, "not one line for each visit");
-
-    assert!(resident[1] < 6 * 1024, "more than 6 MB");
     assert!(
-        resident[1] * 10 <= resident[0] * 11,
-        "grew by more than a tenth"
+        counts == expected,
+        "the log must have one line for each visit"
     );
+
+    assert!(resident[1] < 6 * 1024, "uses more than 6 MB");
+    let has_grown = resident[1] * 10 > resident[0] * 11;
+    assert!(!has_grown, "memory grew by more than a tenth");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What holds for any request, through any front door.
+//! Properties of every request, through every front door.
 //!
-//! `PROPTEST_CASES` sets how many requests each property tries.
+//! `PROPTEST_CASES` sets how many requests each test tries.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::{
     support::invariants::{self, Answer, parse},
 };
 
-/// In every field of a request. Whatever part of it an answer repeats, escaped or not, has the letters.
+/// Text in the fields of a request. If an answer repeats any part of it, escaped or not, it contains the letters.
 const MARKER: &str = "zq7<\"'&>zq7";
 
-/// What a visitor sends, before any front door.
+/// A request as a visitor sends it to a front door.
 #[derive(Clone, Debug)]
 struct Request {
     method: String,
     path: String,
     query: String,
-    /// One line of each; HTTP does not permit some of them.
+    /// One line of each header. HTTP does not permit some of them.
     headers: BTreeMap<String, String>,
 }
 
-/// Its sample, and what differs from it in the delivery of a request.
+/// A sample of the front door's events, and how the event for a request differs from it.
 type FrontDoor = (&'static str, fn(&Request) -> Value);
 
-#[rustfmt::skip] // a line each
+#[rustfmt::skip] // one line each
 const FRONT_DOORS: [FrontDoor; 6] = [
     ("first_visit", |it| payload_2(it, "$default", &it.path)),
     ("http_api_first_visit", |it| payload_2(it, "prod", &format!("/prod{}", it.path))),
@@ -77,7 +77,7 @@ fn request() -> impl Strategy<Value = Request> {
         3 => word(&["/reset", "/forget", "/favicon.ico", "/reset/", "//", "/é", "/%zz", "/\u{1}", "/$default/"]),
         1 => any::<String>().prop_map(|rest| format!("/{rest}")),
     ];
-    // One line of each header, because front doors join several in their own ways.
+    // One line of each header, because front doors join several lines in different ways.
     let headers = collection::vec(header(), 0..8).prop_map(|headers| {
         let headers = headers.into_iter();
         let lines = headers.map(|(name, value)| (name.to_lowercase(), value));
@@ -91,7 +91,7 @@ fn request() -> impl Strategy<Value = Request> {
     })
 }
 
-#[rustfmt::skip] // a line each
+#[rustfmt::skip] // one line each
 fn header() -> impl Strategy<Value = (String, String)> {
     let named = |name: &str, values: &'static [&'static str]| {
         (Just(name.to_owned()), prop_oneof![6 => word(values), 1 => text()])
@@ -129,7 +129,7 @@ fn text() -> impl Strategy<Value = String> {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        // What is found becomes a test with a name.
+        // A failure is kept as a test with a name instead.
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -139,7 +139,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_front_door_leads_to_the_same_answer_and_no_query_changes_it(
+    fn every_front_door_gets_the_same_answer_and_no_query_changes_it(
         request in request(),
         other_query: String,
         listed in option::of(Just("https://blog.example.com https://example.org")),
@@ -150,7 +150,7 @@ proptest! {
         };
         let answers = FRONT_DOORS.map(|(name, difference)| {
             let mut event = sample(name);
-            // Of the sample's own headers none is left.
+            // Remove all headers of the sample itself.
             for map in ["headers", "multiValueHeaders", "cookies"] {
                 merge(&mut event, &json!({ map: null }));
             }
@@ -159,7 +159,7 @@ proptest! {
                 ..request.clone()
             };
             merge(&mut event, &difference(&request));
-            let event = parse(event.to_string().as_bytes()).expect("an event of a front door");
+            let event = parse(event.to_string().as_bytes()).expect("an event from a front door");
             let mut answer = Answer::to(event, &settings);
             let is_compressed = answer.headers.remove("content-encoding").is_some();
             (answer, name, is_compressed)
@@ -173,9 +173,9 @@ proptest! {
         }
     }
 
-    /// The fuzzer looks for the same with more patience.
+    /// The fuzzer checks the same for longer.
     #[test]
-    fn whatever_strings_an_event_of_a_front_door_holds_it_has_an_answer(
+    fn an_event_from_a_front_door_gets_an_answer_whatever_strings_it_contains(
         (name, _) in select(&FRONT_DOORS[..]),
         strings in collection::vec(any::<String>(), 40),
     ) {
@@ -185,7 +185,7 @@ proptest! {
     }
 }
 
-/// Puts a string in the place of each, and of each header's name. `version` is AWS's.
+/// Replaces each string and each header's name, except `version`, which AWS sets.
 fn fill(value: &mut Value, strings: &mut impl Iterator<Item = String>) {
     match value {
         Value::String(text) => *text = strings.next().unwrap(),

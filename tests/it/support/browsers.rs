@@ -1,4 +1,4 @@
-//! The browser engines, each driven by its own program over `WebDriver`, and what a person would see.
+//! Drives the browser engines through `WebDriver`, and reads what a person would see.
 
 use std::{
     env, fs,
@@ -20,15 +20,14 @@ use tokio::runtime::Runtime;
 
 use super::{server_process::ServerProcess, watch::free_port};
 
-/// How long a browser may take for what it does in a moment on a machine with nothing else to do.
+/// How long a browser may take on a busy machine. On an idle one, everything takes a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs all tests, so that a browser outlives the test that opened it.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// Browsers that a test has closed, for the next one that needs such a browser: to start one takes
-/// longer than most tests.
+/// Closed browsers, which later tests use again, because starting one takes longer than most tests.
 static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,14 +40,14 @@ pub(crate) enum Engine {
 /// How a visitor has set up the browser.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Setup {
-    /// As it comes, but that Chromium blocks third-party cookies, as the others do.
+    /// The defaults, except that Chromium blocks third-party cookies, as the others do.
     Usual,
     Dark,
     NoCookies,
 }
 
 impl Engine {
-    /// Starts the program that drives it, which starts the browser.
+    /// Starts the engine's driver, which starts the browser.
     fn driver(self, setup: Setup) -> (ServerProcess, String) {
         static DRIVERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -63,9 +62,9 @@ impl Engine {
         let config = format!("XDG_CONFIG_HOME={}", gtk_without_minimum_width().display());
         let mut command = match self {
             Self::Chromium => vec!["chromedriver"],
-            // With access to read the console, and to let the window be as narrow as a phone.
+            // System access permits reading the console, and making the window as narrow as a phone.
             Self::Firefox => vec!["geckodriver", "--websocket-port=0", "--allow-system-access"],
-            // It has no headless mode.
+            // WebKit has no headless mode.
             Self::WebKit => [
                 &["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24"][..],
                 &["env", &theme, &config, "WebKitWebDriver"],
@@ -97,7 +96,7 @@ impl Engine {
                         "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run",
                         // Chromium's sandbox refuses to run as root.
                         "--no-sandbox",
-                        // Nothing of its own over the network.
+                        // No network requests of its own.
                         "--disable-background-networking", "--disable-component-update", "--disable-sync",
                         // The same pixels on any screen.
                         "--force-device-scale-factor=1", "--hide-scrollbars",
@@ -115,9 +114,9 @@ impl Engine {
                     "args": ["-headless"],
                     "prefs": {
                         "layout.css.prefers-color-scheme.content-override": light,
-                        // None at all; or, which is its default, for each site its own.
+                        // No cookies at all; or the default, which keeps them separately for each site.
                         "network.cookie.cookieBehavior": if no_cookies { 2 } else { 5 },
-                        // The tab key goes to links too, on every system.
+                        // The tab key reaches links on every system.
                         "accessibility.tabfocus": 7,
                     },
                 },
@@ -129,7 +128,7 @@ impl Engine {
                     "args": [
                         "--automation",
                         format!("--cookies-policy={}", if no_cookies { "never" } else { "no-third-party" }),
-                        // Of the capability below it would make a proxy that is spoken to in TLS.
+                        // With the capability below, WebKit would speak TLS to the proxy.
                         format!("--proxy=http://{proxy}"),
                         "--ignore-host=127.0.0.1",
                     ],
@@ -144,16 +143,16 @@ impl Engine {
     }
 }
 
-/// The browser of `WebKitGTK`, which Debian keeps among the libraries.
+/// The browser of `WebKitGTK`. Debian installs it among the libraries.
 fn minibrowser() -> PathBuf {
     let libraries = fs::read_dir("/usr/lib").unwrap();
     libraries
         .map(|library| library.unwrap().path().join("webkit2gtk-4.1/MiniBrowser"))
         .find(|program| program.is_file())
-        .expect("MiniBrowser is beside the library of WebKitGTK")
+        .expect("MiniBrowser must be beside WebKitGTK's library")
 }
 
-/// A configuration of GTK whose toolbars let the window be as narrow as a phone.
+/// A GTK configuration with small toolbars, so that the window can be as narrow as a phone.
 fn gtk_without_minimum_width() -> PathBuf {
     let folder = env::current_dir().unwrap().join("target/browser-gtk");
     let style = "* { min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px }";
@@ -162,7 +161,7 @@ fn gtk_without_minimum_width() -> PathBuf {
     folder
 }
 
-/// A browser that a test has for itself.
+/// A browser that only one test uses at a time.
 pub(crate) struct Browser {
     pub(crate) engine: Engine,
     setup: Setup,
@@ -178,8 +177,8 @@ impl Deref for Browser {
     }
 }
 
-/// One that a failed test does not close ends with its driver: to close it here would block the
-/// runtime, which the request to the driver needs.
+/// A browser that a failed test did not close ends with its driver. Closing it here would block the runtime, which
+/// the request to the driver needs.
 impl Drop for Browser {
     fn drop(&mut self) {
         self.driver.clone().leak().ok();
@@ -209,7 +208,7 @@ impl Browser {
         browser
     }
 
-    /// Leaves it to the next test.
+    /// Keeps the browser for the next test.
     pub(crate) async fn close(self) {
         self.goto("about:blank").await.unwrap();
         IDLE.lock().unwrap().push(self);
@@ -222,7 +221,7 @@ impl Browser {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Waits until an element has a text that is wanted, on this page or on one that takes its place.
+    /// Waits until an element has the wanted text, on this page or on one that replaces it.
     pub(crate) async fn text_once(&self, css: &str, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -238,7 +237,7 @@ impl Browser {
         }
     }
 
-    /// Opens a page of the counter, and gives the number that it shows.
+    /// Opens a page of the counter, and returns the number that it shows.
     pub(crate) async fn visit(&self, url: String) -> u64 {
         self.goto(url).await.unwrap();
         self.count().await
@@ -256,7 +255,7 @@ impl Browser {
         let cookies = self.get_all_cookies().await.unwrap();
         let mut cookies = cookies.into_iter().filter(|it| it.name == "count");
         let cookie = cookies.next();
-        assert!(cookies.next().is_none(), "one cookie");
+        assert!(cookies.next().is_none(), "more than one cookie");
         cookie
     }
 
@@ -274,25 +273,25 @@ impl Browser {
         self.add_cookie(cookie).await.unwrap();
     }
 
-    /// Clicks what a selector finds, and waits for the page that it leads to.
+    /// Clicks an element, and waits for the page that it leads to.
     pub(crate) async fn click(&self, css: &str) {
         let page = self.find(By::Css("html")).await.unwrap();
         let element = self.find(By::Css(css)).await.unwrap();
         element.click().await.unwrap();
-        // The driver waits for a link's page, but may answer between a form's redirect and its page.
+        // The driver waits for the page after a link, but may not wait for the page after a form's redirect.
         let gone = page.wait_until().wait(PATIENCE, PAUSE);
         gone.stale().await.unwrap();
         let heading = self.query(By::Css("h1")).wait(PATIENCE, PAUSE);
         heading.first().await.unwrap();
     }
 
-    /// What a script returns that runs in the page.
+    /// Runs a script in the page, and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         let answer = self.execute(script, Vec::new()).await.unwrap();
         answer.json().clone()
     }
 
-    /// What a script returns that runs in Firefox's own window.
+    /// Runs a script in Firefox's own window, and returns its result.
     async fn run_in_firefox(&self, script: &str) -> Value {
         self.cmd(MozContext("chrome")).await.unwrap();
         let result = self.run(script).await;
@@ -318,7 +317,7 @@ impl Browser {
         }
     }
 
-    /// What the console has said since it was asked last.
+    /// The console's messages since the last call.
     pub(crate) async fn console(&self) -> Vec<String> {
         match self.engine {
             Engine::Chromium => {
@@ -326,19 +325,19 @@ impl Browser {
                 messages.into_iter().map(|it| it.message).collect()
             }
             Engine::Firefox => {
-                // It has its own troubles there too.
+                // Firefox logs messages of its own there too.
                 let script = "const messages = Services.console.getMessageArray().map(String);
                     Services.console.reset();
                     return messages.filter(it => it.includes('.example.'))";
                 let messages = self.run_in_firefox(script).await;
                 serde_json::from_value(messages).unwrap()
             }
-            Engine::WebKit => unimplemented!("its driver keeps the console to itself"),
+            Engine::WebKit => unimplemented!("WebKit's driver does not show the console"),
         }
     }
 }
 
-/// Has Firefox run scripts in the page, or in the window around it
+/// Makes Firefox run scripts in the page, or in the window around it
 /// ([Marionette](https://firefox-source-docs.mozilla.org/testing/geckodriver/Usage.html)).
 #[derive(Debug)]
 struct MozContext(&'static str);

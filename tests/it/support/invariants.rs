@@ -1,4 +1,4 @@
-//! What holds for every answer, whatever the event: one check for the tests and for the fuzzer.
+//! Checks what is true of every answer, whatever the event is. The tests and the fuzzer share it.
 
 use std::{
     collections::BTreeMap,
@@ -18,14 +18,14 @@ use serde::Deserialize;
 use serde_json::{Deserializer, Value, json};
 use sha2::{Digest, Sha256};
 
-/// No answer is longer; the front doors' own limit is a hundred times that.
+/// No answer is longer. The front doors' own limits are at least a hundred times higher.
 const MAX_BODY_BYTES: usize = 10_000;
 
 /// Sends the bytes of an event through the function as Lambda does, and checks the answer.
 ///
 /// # Panics
 ///
-/// If the answer breaks a promise, or if there is none and the event has the shape of a front door's.
+/// If the answer breaks a promise, or if an event in the shape of a front door's gets no answer.
 pub(crate) fn check(event: &[u8]) {
     match parse(event) {
         Ok(payload) => drop(Answer::to(payload, &Settings::default())),
@@ -44,7 +44,7 @@ pub(crate) fn check(event: &[u8]) {
     }
 }
 
-/// Leaves the shape of an event, without what a stranger can put into it.
+/// Reduces an event to its shape, without anything that a stranger can put into it.
 fn empty(event: &mut Value) {
     match event {
         Value::String(text) => text.clear(),
@@ -66,11 +66,11 @@ pub(crate) fn parse(event: &[u8]) -> serde_json::Result<LambdaRequest> {
     Event::deserialize(&mut Deserializer::from_slice(event)).map(LambdaRequest::from)
 }
 
-/// An answer, the same whatever the form of its front door.
+/// An answer, in the same form for every front door.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// All that not every answer has, and without `Set-Cookie`.
+    /// Without `Set-Cookie` and the headers that every answer has.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) set_cookie: Option<String>,
     /// Decompressed.
@@ -79,7 +79,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The answer to an event, after the check that it breaks no promise.
+    /// Returns the answer to an event, and checks that it breaks no promise.
     pub(crate) fn to(payload: LambdaRequest, settings: &Settings) -> Self {
         let origin = payload.request_origin();
         let is_head = method(&payload) == "HEAD";
@@ -88,7 +88,7 @@ impl Answer {
         let Poll::Ready(Ok(answer)) =
             pin!(answer).poll(&mut TaskContext::from_waker(Waker::noop()))
         else {
-            panic!("the answer is there at once: nothing in it waits");
+            panic!("the answer must be ready at once");
         };
         let json = serde_json::to_value(&answer).expect("an answer is JSON");
         let answer = Self::read(&origin, &json);
@@ -119,7 +119,7 @@ impl Answer {
                 multi
             }
             RequestOrigin::Alb => {
-                assert_eq!(single, multi, "either form, as the target group is set");
+                assert_eq!(single, multi, "the target group's settings choose the form");
                 let description = json["statusDescription"].as_str().expect("a description");
                 assert!(
                     description.starts_with(&json["statusCode"].to_string()),
@@ -132,7 +132,7 @@ impl Answer {
         let body = json["body"].as_str().unwrap_or_default();
         let body = if json["isBase64Encoded"] == true {
             let decodes = !matches!(origin, RequestOrigin::ApiGatewayV1);
-            assert!(decodes, "a REST API passes Base64 on");
+            assert!(decodes, "a REST API does not decode Base64");
             assert_eq!(headers["content-encoding"], "gzip");
             let gzip = BASE64_STANDARD.decode(body).expect("Base64");
             let mut page = String::new();
@@ -241,11 +241,11 @@ fn method(payload: &LambdaRequest) -> &str {
         LambdaRequest::ApiGatewayV2(event) => event.request_context.http.method.as_str(),
         LambdaRequest::Alb(event) => event.http_method.as_str(),
         LambdaRequest::VpcLatticeV2(event) => event.method.as_ref().map_or("GET", |it| it.as_str()),
-        other => panic!("a front door that nobody enabled: {other:?}"),
+        other => panic!("a front door that Cargo.toml does not enable: {other:?}"),
     }
 }
 
-/// The contract's directives, and the style that the body brings is one that they permit
+/// Checks that the policy has the promised directives and permits the body's style
 /// (<https://www.w3.org/TR/CSP3/#match-element-to-source-list>).
 fn check_policy(policy: &str, body: &str) {
     let styles = policy
@@ -255,7 +255,7 @@ fn check_policy(policy: &str, body: &str) {
                 "; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
             )
         })
-        .unwrap_or_else(|| panic!("another policy: {policy}"));
+        .unwrap_or_else(|| panic!("not the promised policy: {policy}"));
     assert!(
         styles.split(' ').all(|style| style.starts_with("'sha256-")),
         "{styles}"

@@ -1,4 +1,4 @@
-//! What several modules use.
+//! Helpers that several modules use.
 
 pub(crate) mod browsers;
 pub(crate) mod invariants;

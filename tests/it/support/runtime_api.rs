@@ -1,7 +1,7 @@
 //! A Lambda Runtime API on loopback, and a function's program behind it.
 //!
-//! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), with
-//! events that need not be JSON, and with the faults that a network or AWS may have.
+//! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html). Events need not
+//! be JSON, and the API can fail as a network or AWS may.
 
 use std::{
     collections::HashMap,
@@ -33,10 +33,10 @@ use tokio::{net::TcpListener, runtime::Runtime, sync, time::timeout};
 /// Longer than any visit takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The body of an answer, or the invocation error that was reported instead.
+/// The body of an answer, or of the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
 
-/// What is wrong with the delivery of an event, or with the receipt of its answer.
+/// A fault in the delivery of an event or in the receipt of its answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     /// The event arrives an hour after its deadline.
@@ -62,13 +62,13 @@ struct Invocation {
 struct Shared {
     events: sync::mpsc::UnboundedSender<Invocation>,
     next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
-    /// What the function works on, by request id; and the number of the latest request.
+    /// The events that the function is working on, by request id, and the number of the latest request.
     under_way: Mutex<(HashMap<String, Invocation>, u32)>,
     polled: sync::Notify,
     sleeper: OnceLock<u32>,
 }
 
-/// The Runtime API. It works in threads of its own until it is dropped.
+/// The Runtime API. It runs in its own threads until it is dropped.
 pub(crate) struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -107,12 +107,12 @@ impl RuntimeApi {
         self.address
     }
 
-    /// Lets the function answer an event.
+    /// Sends the function an event, and returns the answer.
     pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
         self.invoke_with(None, event)
     }
 
-    /// The same, with a fault after which there still is an answer.
+    /// The same, with a fault after which the function can still answer.
     pub(crate) fn invoke_with(
         &self,
         fault: impl Into<Option<Fault>>,
@@ -123,7 +123,7 @@ impl RuntimeApi {
         outcome.map(json).map_err(json)
     }
 
-    /// Gives the function an event when it next asks for one, without waiting for the answer.
+    /// Sends the function an event when it next polls, and does not wait for the answer.
     pub(crate) fn deliver(
         &self,
         fault: impl Into<Option<Fault>>,
@@ -137,14 +137,16 @@ impl RuntimeApi {
         receiver
     }
 
-    /// Waits until the function asks for an event. Python below valgrind takes minutes to start.
+    /// Waits until the function polls. Under valgrind, Python takes minutes to start.
     pub(crate) fn wait_for_poll(&self) {
         let polled = async { timeout(18 * PATIENCE, self.shared.polled.notified()).await };
-        self.runtime.block_on(polled).expect("the function asks");
+        self.runtime
+            .block_on(polled)
+            .expect("the function must poll");
     }
 
-    /// From now on answers this function only while it sleeps. Otherwise it would sometimes find the
-    /// answer before it sleeps, and the number of its instructions would vary.
+    /// Makes later answers to this function wait until it sleeps. Otherwise it would sometimes find the answer
+    /// before it sleeps, and the number of its instructions would vary.
     pub(crate) fn wait_for_sleep_of(&self, function: &Function) {
         self.shared.sleeper.set(function.id()).unwrap();
     }
@@ -198,16 +200,16 @@ async fn finish(
     request: Request,
 ) -> StatusCode {
     let invocation = shared.under_way.lock().unwrap().0.remove(&id);
-    let invocation = invocation.expect("one outcome for each event");
+    let invocation = invocation.expect("each event must have one outcome");
     if invocation.fault == Some(Fault::HalfAnAnswer) {
-        // Ends this connection, as a panic does, but without its message.
+        // Closes this connection, as a panic does, but prints no message.
         panic::resume_unwind(Box::new(Fault::HalfAnAnswer));
     }
-    // Lambda takes answers of up to 6 MB.
+    // Lambda accepts answers of up to 6 MB.
     let body = to_bytes(request.into_body(), 6 * 1024 * 1024).await;
     let body = body.unwrap();
     let is_answer = outcome == "response";
-    // Some tests do not wait for it.
+    // Some tests do not wait for the outcome.
     let outcome = if is_answer { Ok(body) } else { Err(body) };
     invocation.outcome.send(outcome).ok();
     wait_for_sleep(shared.sleeper.get());
@@ -219,7 +221,7 @@ async fn finish(
 
 /// The counter's program: the one that `BOOTSTRAP` names, or the one that Cargo built with the tests.
 pub(crate) fn counter() -> PathBuf {
-    // Not `CARGO_BIN_EXE_…`: in a copy of the project, that would be the program of the original.
+    // Not `CARGO_BIN_EXE_…`, which in a copy of the project would be the original's program.
     let beside_the_tests = || {
         let test = env::current_exe().unwrap();
         test.parent().unwrap().with_file_name("page-visit-counter")
@@ -227,7 +229,7 @@ pub(crate) fn counter() -> PathBuf {
     env::var_os("BOOTSTRAP").map_or_else(beside_the_tests, PathBuf::from)
 }
 
-/// The page or other text of an answer in payload 2.0.
+/// The text of an answer in payload 2.0, decompressed.
 pub(crate) fn body(answer: &Value) -> String {
     let body = answer["body"].as_str().unwrap();
     if answer["isBase64Encoded"] == false {
@@ -245,13 +247,13 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts the counter with nothing in its environment but what Lambda sets, and `variables`.
+    /// Starts the counter with only Lambda's environment variables and `variables`.
     pub(crate) fn start(api: SocketAddr, variables: &[(&str, &str)]) -> Self {
         let api = [("AWS_LAMBDA_RUNTIME_API", &*api.to_string())];
         Self::spawn(&mut Command::new(counter()), [&api, variables].concat())
     }
 
-    /// Starts any command; `variables` say where the Runtime API is.
+    /// Starts any command. `variables` must include the Runtime API's address.
     pub(crate) fn spawn<'a>(
         command: &mut Command,
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -268,7 +270,7 @@ impl Function {
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn();
-        // The command holds the pipe open, and the log would not end with the program.
+        // The command would hold the pipe open, and the log would not end with the program.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let lines = BufReader::new(log).split(b'\n');
@@ -277,7 +279,7 @@ impl Function {
         Self { child, log }
     }
 
-    /// Waits until it ends by itself, and returns its status and its whole log.
+    /// Waits until the program ends by itself, and returns its status and its whole log.
     pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
@@ -290,24 +292,24 @@ impl Function {
         (status, self.log.take().unwrap().join().unwrap())
     }
 
-    /// Ends it by SIGTERM, at which valgrind writes its report, and returns its whole log.
+    /// Ends the program with SIGTERM, which makes valgrind write its report, and returns its whole log.
     pub(crate) fn end(self) -> Vec<String> {
         let kill = Command::new("kill").arg(self.id().to_string()).status();
         assert!(kill.unwrap().success());
         self.ended().1
     }
 
-    /// Waits until it does nothing but wait.
+    /// Waits until the program sleeps.
     pub(crate) fn wait_for_sleep(&self) {
         wait_for_sleep(Some(&self.id()));
     }
 
-    /// Its process id.
+    /// The program's process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// An amount of memory in KiB: `VmRSS` is what is resident, `VmHWM` is the most that has been.
+    /// The memory that the program uses, in KiB: `VmRSS` is the resident memory, `VmHWM` its peak.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -8,9 +8,9 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-/// Becomes the server, in a process group that is ended at the end of the standard input: when the
-/// [`ServerProcess`] is dropped, and also when the tests' process ends, which drops no statics. The
-/// server's temporary files go with it; Chromium leaves many.
+/// Becomes the server, and kills its process group when the standard input ends: when the [`ServerProcess`] is
+/// dropped, or when the tests' process ends, which does not drop statics. Also deletes the server's temporary
+/// files, because Chromium leaves many.
 const UNTIL_END_OF_INPUT: &str = r#"
     exec 3<&0
     export TMPDIR="$(mktemp -d)"
@@ -18,7 +18,7 @@ const UNTIL_END_OF_INPUT: &str = r#"
     exec "$@" 3<&- </dev/null
 "#;
 
-/// A server in a process group of its own.
+/// A server in its own process group.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
@@ -27,8 +27,8 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, where Cargo runs tests, and keeps what it prints in
-    /// a file of that name under `target`.
+    /// Starts a command in the project's folder, where Cargo runs tests, and writes its output to a file in
+    /// `target` with this name.
     pub(crate) fn start(name: &str, command: &[&str]) -> Self {
         let log = PathBuf::from(format!("target/{}-{name}.log", env!("CARGO_CRATE_NAME")));
         let output = File::create(&log).unwrap();
@@ -49,7 +49,7 @@ impl ServerProcess {
         }
     }
 
-    /// What it has printed so far.
+    /// The server's output so far.
     pub(crate) fn log(&self) -> String {
         let mut log = Vec::new();
         File::open(&self.log)
@@ -58,11 +58,11 @@ impl ServerProcess {
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// Fails if it has ended, which a server does not do by itself.
+    /// Fails if the server has ended.
     #[track_caller]
     pub(crate) fn assert_running(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {
-            panic!("a server ended, {status}:\n{}", self.log());
+            panic!("a server ended with {status}:\n{}", self.log());
         }
     }
 }

@@ -20,8 +20,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts it with these settings, each `NAME=VALUE`, on a free port of the loopback interface, and
-    /// waits until the function answers, which is built before if it is not.
+    /// Starts it with these settings, each `NAME=VALUE`, on a free port of the loopback interface. Waits until
+    /// the function is built and answers.
     pub(crate) fn start(settings: &[&str]) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let port = format!("PORT={}", address.port());
@@ -30,7 +30,7 @@ impl Watch {
         command.extend(settings);
         let mut process = ServerProcess::start("watch", &command);
         let deadline = Instant::now() + PATIENCE;
-        // No visit, and so not in the function's log.
+        // Not a visit, which would be in the function's log.
         while !answers(address, "GET /robots.txt", "HTTP/1.1 404").unwrap_or(false) {
             process.assert_running();
             assert!(
@@ -51,13 +51,13 @@ impl Watch {
         self.address
     }
 
-    /// The address of the page, or of another resource by its path from there.
+    /// The address of the page, or of another resource relative to it.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 }
 
-/// A port of the loopback interface that is free at this moment; cargo-lambda does not choose one.
+/// A free port of the loopback interface. cargo-lambda cannot choose one itself.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
@@ -65,8 +65,8 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-/// Whether the answer to a request starts so. The standard library suffices, and works where no
-/// runtime may be started or blocked.
+/// Whether the answer to a request starts with `start`. Uses only the standard library, because some callers may
+/// not start or block a runtime.
 fn answers(address: SocketAddr, request: &str, start: &str) -> io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,5 +1,5 @@
-//! The web of the browser tests: a proxy that leads every site of the tests to one server, over TLS,
-//! as a deployed counter is reached.
+//! The web of the browser tests: a proxy that connects every site of the tests to one server. Like a deployed
+//! counter, the sites use TLS.
 
 use std::{
     collections::HashMap,
@@ -52,14 +52,14 @@ pub(crate) struct Web {
     pub(crate) proxy: SocketAddr,
     counter: SocketAddr,
     client: Client,
-    /// By host and path.
+    /// The tests' own pages, by host and path.
     pages: Mutex<HashMap<String, String>>,
     record: Mutex<Vec<Exchange>>,
     sites: AtomicUsize,
 }
 
 impl Web {
-    /// Serves the pages that the tests put there, and everything else as the counter does.
+    /// Serves the tests' own pages, and forwards everything else to the counter.
     pub(crate) fn start(counter: SocketAddr, runtime: &Runtime) -> Arc<Self> {
         let client = Client::builder()
             .no_proxy()
@@ -86,7 +86,7 @@ impl Web {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (tls, service) = (tls.clone(), service.clone());
                 tokio::spawn(async move {
-                    // A browser may break off, and asks its maker's hosts for this and that.
+                    // Ignore errors: a browser may break off, or call hosts of its maker.
                     let stream = TokioIo::new(connect(stream, &tls).await.ok()?);
                     let server = http1::Builder::new();
                     server.serve_connection(stream, service).await.ok()
@@ -96,7 +96,7 @@ impl Web {
         web
     }
 
-    /// A counter with a name of its own, whose cookies and requests are apart from those of all others.
+    /// A counter with its own name, and so with its own cookies and its own record.
     pub(crate) fn counter(self: &Arc<Self>) -> Site {
         let number = self.sites.fetch_add(1, Ordering::Relaxed);
         self.site(&format!("visits{number}.example.com"))
@@ -137,7 +137,7 @@ impl Web {
         response
     }
 
-    /// Asks the counter, with every header as it came, and with the scheme as a Function URL says it.
+    /// Forwards a request to the counter with all its headers, and with the scheme in the Function URL's header.
     async fn forward(&self, request: Request) -> Response {
         let (mut request, body) = request.into_parts();
         let https = HeaderValue::from_static("https");
@@ -154,7 +154,7 @@ impl Web {
             .await
             .unwrap();
         let (status, mut headers) = (answer.status(), answer.headers().clone());
-        // Of the connection, not of the answer.
+        // This header belongs to the connection, not to the answer.
         headers.remove(header::TRANSFER_ENCODING);
         (status, headers, answer.bytes().await.unwrap()).into_response()
     }
@@ -172,21 +172,21 @@ impl Site {
         format!("https://{}{path}", self.host)
     }
 
-    /// Serves a page at this path instead of the counter's answer, and gives its address.
+    /// Serves a page at this path instead of the counter's answer, and returns its address.
     pub(crate) fn serve(&self, path: &str, html: &str) -> String {
         let mut pages = self.web.pages.lock().unwrap();
         pages.insert(format!("{}{path}", self.host), html.to_owned());
         self.url(path)
     }
 
-    /// All that it has answered so far.
+    /// Everything that the site has answered so far.
     pub(crate) fn record(&self) -> Vec<Exchange> {
         let record = self.web.record.lock().unwrap();
         let record = record.iter().filter(|it| it.host == self.host);
         record.cloned().collect()
     }
 
-    /// Waits until it has answered so many such requests, and gives the last.
+    /// Waits until the site has answered this many wanted requests, and returns the last.
     pub(crate) async fn recorded(
         &self,
         times: usize,
@@ -204,7 +204,7 @@ impl Site {
     }
 }
 
-/// Answers `CONNECT`, and is itself the server that was asked for
+/// Answers `CONNECT`, and then acts as the requested server
 /// ([RFC 9110, section 9.3.6](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6)).
 async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
     let mut request = Vec::new();
@@ -225,7 +225,7 @@ async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStre
     tls.accept(stream).await
 }
 
-/// With a certificate that nobody vouches for: the browsers are told to accept it.
+/// Uses a self-signed certificate, which the browsers are set to accept.
 fn tls() -> TlsAcceptor {
     let names = DOMAINS.map(|it| format!("*.{it}"));
     let certified = rcgen::generate_simple_self_signed(names).unwrap();
