@@ -145,7 +145,7 @@ fn variations_of_the_samples_get_the_promised_answers() {
             .embedded("https://blog.example.com")),
     ] {
         let mut event = sample(name);
-        merge(&mut event, &difference);
+        json_patch::merge(&mut event, &difference);
         assert_eq!(answer(&event), expected, "{name} with {difference}");
     }
 }
@@ -219,24 +219,6 @@ fn an_event_from_no_front_door_is_an_error_that_names_what_was_expected() {
 
 pub(crate) fn sample(name: &str) -> Value {
     serde_json::from_slice(&fs::read(format!("events/{name}.json")).unwrap()).unwrap()
-}
-
-/// Changes some fields by the rules of [RFC 7396](https://www.rfc-editor.org/rfc/rfc7396).
-pub(crate) fn merge(event: &mut Value, difference: &Value) {
-    let Value::Object(fields) = difference else {
-        *event = difference.clone();
-        return;
-    };
-    if !event.is_object() {
-        *event = json!({});
-    }
-    for (name, value) in fields {
-        if value.is_null() {
-            event.as_object_mut().unwrap().remove(name);
-        } else {
-            merge(&mut event[name], value);
-        }
-    }
 }
 
 fn method(method: &str) -> Value {

@@ -215,18 +215,11 @@ fn never_logs_a_cookie_an_address_or_a_user_agent() {
 
 #[test]
 fn sets_the_cookies_lifetime_from_its_setting() {
-    for (days, attribute) in [
-        ("0", None),
-        ("1", Some("; Max-Age=86400")),
-        ("400", Some("; Max-Age=34560000")),
-    ] {
-        let api = RuntimeApi::start();
-        let _function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", days)]);
-        let answer = api.invoke(sample("first_visit").to_string()).unwrap();
-        let cookie = answer["cookies"][0].as_str().unwrap();
-        let found = cookie.find("; Max-Age=").map(|at| &cookie[at..]);
-        assert_eq!(found, attribute, "{days} days");
-    }
+    let api = RuntimeApi::start();
+    let _function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", "1")]);
+    let answer = api.invoke(sample("first_visit").to_string()).unwrap();
+    let cookie = answer["cookies"][0].as_str().unwrap();
+    assert!(cookie.ends_with("; Max-Age=86400"), "{cookie}");
 }
 
 #[test]

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use json_patch::merge;
 use page_visit_counter::Settings;
 use proptest::{collection, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use crate::{
-    events::{merge, sample},
+    events::sample,
     support::invariants::{self, Answer, parse},
 };
 

@@ -14,7 +14,7 @@ use lambda_http::{
     request::{LambdaRequest, RequestOrigin},
 };
 use page_visit_counter::{Event, Settings, function};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Deserializer, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -98,13 +98,10 @@ impl Answer {
 
     /// Reads an answer in the form that its front door expects.
     fn read(origin: &RequestOrigin, json: &Value) -> Self {
-        let single = texts(&json["headers"], Value::as_str);
-        let multi = texts(&json["multiValueHeaders"], |values| {
-            match &values.as_array()?[..] {
-                [value] => value.as_str(),
-                _ => None,
-            }
-        });
+        let single: BTreeMap<String, String> = texts(&json["headers"]);
+        let multi: BTreeMap<String, [String; 1]> = texts(&json["multiValueHeaders"]);
+        let multi = multi.into_iter().map(|(name, [value])| (name, value));
+        let multi: BTreeMap<_, _> = multi.collect();
         let cookies = json["cookies"].as_array().map_or(&[][..], Vec::as_slice);
         let mut headers = match origin {
             RequestOrigin::ApiGatewayV2 => {
@@ -270,12 +267,7 @@ fn check_policy(policy: &str, body: &str) {
     }
 }
 
-fn texts(headers: &Value, text: impl Fn(&Value) -> Option<&str>) -> BTreeMap<String, String> {
-    let headers = headers.as_object().into_iter().flatten();
-    headers
-        .map(|(name, value)| {
-            let text = text(value).unwrap_or_else(|| panic!("{name} is not one text: {value}"));
-            (name.clone(), text.to_owned())
-        })
-        .collect()
+fn texts<T: DeserializeOwned + Default>(headers: &Value) -> T {
+    let headers = Option::<T>::deserialize(headers).expect("one text for each header");
+    headers.unwrap_or_default()
 }
