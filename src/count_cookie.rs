@@ -10,7 +10,7 @@ const NAME: &str = "count";
 
 /// What the browser sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Received {
+pub(crate) enum Received {
     /// No `count` cookie.
     Nothing,
     /// A `count` cookie whose value is not a [`VisitCount`].
@@ -23,8 +23,7 @@ pub enum Received {
 impl Received {
     /// The count of this visit: one more than the browser sent. A browser that sent no valid count is a new
     /// visitor.
-    #[must_use]
-    pub fn next(self) -> VisitCount {
+    pub(crate) fn next(self) -> VisitCount {
         match self {
             Self::Count(previous) => previous.next(),
             Self::Nothing | Self::Malformed => VisitCount::FIRST,
@@ -37,8 +36,7 @@ impl Received {
 /// Reads bytes, so that another cookie that is not UTF-8 does not lose the visitor's count. Only the white
 /// space of HTTP is trimmed. One pair of double quotes around the value is removed, because a server may send
 /// one ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
-#[must_use]
-pub fn read(headers: &HeaderMap) -> Received {
+pub(crate) fn read(headers: &HeaderMap) -> Received {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -64,7 +62,7 @@ pub fn read(headers: &HeaderMap) -> Received {
 
 /// Where the browser keeps the cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Jar {
+pub(crate) enum Jar {
     /// With the cookies of the counter's own site.
     OwnSite {
         /// Whether to send it over HTTPS only.
@@ -77,8 +75,7 @@ pub enum Jar {
 }
 
 /// The `Set-Cookie` value that makes the browser remember the count.
-#[must_use]
-pub fn set(count: VisitCount, lifetime: CookieLifetime, jar: Jar) -> HeaderValue {
+pub(crate) fn set(count: VisitCount, lifetime: CookieLifetime, jar: Jar) -> HeaderValue {
     header_value(count.to_string(), lifetime.max_age(), jar)
 }
 
@@ -253,6 +250,14 @@ mod tests {
         assert_eq!(
             set(3.into(), CookieLifetime::default(), HTTPS),
             "count=3; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000"
+        );
+    }
+
+    #[test]
+    fn a_session_cookie_has_every_other_attribute() {
+        assert_eq!(
+            set(3.into(), CookieLifetime::from_days(0).unwrap(), HTTPS),
+            "count=3; HttpOnly; SameSite=Lax; Secure; Path=/"
         );
     }
 

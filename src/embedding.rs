@@ -5,9 +5,11 @@
 //! answer only if the answer names that origin
 //! ([CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)).
 
-use std::{error::Error, fmt, net::Ipv4Addr, str::FromStr};
+use std::{error::Error, fmt, str::FromStr};
 
 use lambda_http::http::{HeaderMap, HeaderValue, header};
+
+use crate::scheme::is_loopback;
 
 /// The origins whose pages may show the count; none by default.
 ///
@@ -70,9 +72,7 @@ fn is_origin(entry: &str) -> bool {
     };
     match scheme {
         "https" => (is_name(host) || is_loopback(host)) && port.is_none_or(|it| is_port(it, 443)),
-        "http" => {
-            (host == "localhost" || is_loopback(host)) && port.is_none_or(|it| is_port(it, 80))
-        }
+        "http" => is_loopback(host) && port.is_none_or(|it| is_port(it, 80)),
         _ => false,
     }
 }
@@ -84,11 +84,6 @@ fn is_name(host: &str) -> bool {
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_part);
     let last = host.rsplit('.').next().unwrap_or_default();
     host.split('.').all(is_label) && last.starts_with(|first: char| first.is_ascii_lowercase())
-}
-
-/// The only addresses that can be listed, for trying a page on one's own machine. Sites have names.
-fn is_loopback(host: &str) -> bool {
-    host == "[::1]" || host.parse().is_ok_and(|it: Ipv4Addr| it.is_loopback())
 }
 
 fn is_port(port: &str, default: u16) -> bool {
@@ -168,6 +163,9 @@ pub(crate) fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// More than any script needs. API Gateway fails where an answer has more than 10 KB of headers.
+const MAX_NAMES_BYTES: usize = 1024;
+
 /// Permits a `GET` with any headers, because the function ignores those that it does not know.
 pub(crate) fn permit(request: &HeaderMap, answer: &mut HeaderMap) {
     answer.insert(
@@ -177,6 +175,7 @@ pub(crate) fn permit(request: &HeaderMap, answer: &mut HeaderMap) {
     // Not `*`: in a request with cookies, that means a header with the name `*`.
     if let Some(names) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS)
         && names.to_str().is_ok()
+        && names.len() <= MAX_NAMES_BYTES
     {
         answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }

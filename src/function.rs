@@ -65,13 +65,13 @@ fn request(event: LambdaRequest) -> Request {
         LambdaRequest::ApiGatewayV1(event) => (
             event.http_method,
             event.path,
-            merged(event.multi_value_headers, event.headers),
+            every_line(event.multi_value_headers, event.headers),
             RequestContext::ApiGatewayV1(event.request_context),
         ),
         LambdaRequest::Alb(event) => (
             event.http_method,
             event.path,
-            merged(event.multi_value_headers, event.headers),
+            every_line(event.multi_value_headers, event.headers),
             RequestContext::Alb(event.request_context),
         ),
         LambdaRequest::VpcLatticeV2(event) => (
@@ -100,14 +100,8 @@ fn with_cookies(mut headers: HeaderMap, cookies: Vec<String>) -> HeaderMap {
     headers
 }
 
-/// Every line of every header. A REST API fills both maps, but `single` only with each header's last line. A
-/// load balancer fills one of the two, depending on its target group's settings.
-fn merged(mut all: HeaderMap, single: HeaderMap) -> HeaderMap {
-    if all.is_empty() {
-        return single;
-    }
-    for (name, value) in &single {
-        all.entry(name).or_insert_with(|| value.clone());
-    }
-    all
+/// Every line of every header. A REST API fills both maps, but `single` only with the last line of each
+/// header. A load balancer fills one of the two, as its target group is set.
+fn every_line(all: HeaderMap, single: HeaderMap) -> HeaderMap {
+    if all.is_empty() { single } else { all }
 }

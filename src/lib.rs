@@ -8,9 +8,9 @@
 //!    one of its buttons, or nothing.
 //! 2. `fetch_metadata` refuses a request whose answer nobody would see, and `embedding` refuses a script on a
 //!    site that the owner has not listed. Neither counts.
-//! 3. [`count_cookie::read`] finds the [`VisitCount`] among the browser's cookies, and the visit adds one.
-//! 4. [`count_cookie::set`] asks the browser to keep the new count for a [`CookieLifetime`].
-//! 5. `Representation::negotiate` chooses HTML, JSON or text. [`page`] renders the HTML, and `compression`
+//! 3. `count_cookie::read` finds the [`VisitCount`] among the browser's cookies, and the visit adds one.
+//! 4. `count_cookie::set` asks the browser to keep the new count for a [`CookieLifetime`].
+//! 5. `Representation::negotiate` chooses HTML, JSON or text. `page` renders the HTML, and `compression`
 //!    compresses it for clients that accept gzip.
 //! 6. `security_headers` adds the same headers to every answer, and [`log`] writes a line for each visit.
 //!
@@ -18,16 +18,16 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-pub mod count_cookie;
 pub mod function;
 pub mod log;
-pub mod page;
 
 mod compression;
 mod cookie_lifetime;
+mod count_cookie;
 mod embedding;
 mod event;
 mod fetch_metadata;
+mod page;
 mod representation;
 mod respond;
 mod route;

@@ -9,12 +9,7 @@ use crate::{CookieLifetime, VisitCount, count_cookie::Received};
 ///
 /// `set_cookie` is the answer's own `Set-Cookie`. The parsed number is all that the page shows of the
 /// request, whose bytes never reach the HTML.
-#[must_use]
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "writing to a String does not fail"
-)]
-pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> String {
+pub(crate) fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> String {
     let page = Page {
         received,
         count: received.next(),
@@ -25,8 +20,7 @@ pub fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> 
 }
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
-#[must_use]
-pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
+pub(crate) fn notice(status: StatusCode, text: &str, home: &str) -> String {
     let title = match status {
         StatusCode::NOT_FOUND => "Page not found",
         _ => "Not allowed",
@@ -36,8 +30,7 @@ pub fn notice(status: StatusCode, text: &str, home: &str) -> String {
 
 /// Renders the short page that tells a visitor that the cookie is deleted; `set_cookie` is the
 /// answer's own `Set-Cookie`.
-#[must_use]
-pub fn forgotten(set_cookie: &str) -> String {
+pub(crate) fn forgotten(set_cookie: &str) -> String {
     let text =
         "Your browser deleted the cookie, because this answer set its lifetime to 0 seconds:";
     let set_cookie = Some(with_last_attribute_apart(set_cookie));

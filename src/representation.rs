@@ -73,9 +73,12 @@ impl Representation {
             let (specificity, weight, position) = matching.max()?;
             (weight > 0).then_some((weight, specificity, position))
         };
-        let liked = Self::ALL.iter().filter(|form| best(form).is_some());
+        let liked = Self::ALL
+            .iter()
+            .filter_map(|form| Some((best(form)?, *form)));
         // Of several equal forms, `max_by_key` returns the last, which after `rev` is the server's favourite.
-        liked.rev().max_by_key(|form| best(form)).copied()
+        let (_, form) = liked.rev().max_by_key(|(liking, _)| *liking)?;
+        Some(form)
     }
 
     /// How exactly a media range names this form, if it does.

@@ -18,19 +18,16 @@ pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     match scheme {
         Some(scheme) => !scheme.as_bytes().eq_ignore_ascii_case(b"http"),
         None => !headers.get(header::HOST).is_some_and(|host| {
-            Authority::try_from(host.as_bytes()).is_ok_and(|host| is_loopback(&host))
+            let host = Authority::try_from(host.as_bytes());
+            host.is_ok_and(|host| is_loopback(&host.host().to_ascii_lowercase()))
         }),
     }
 }
 
-/// Whether a host, with or without a port, is the machine itself.
-pub(crate) fn is_loopback(host: &Authority) -> bool {
-    let host = host.host();
-    host.eq_ignore_ascii_case("localhost")
-        || host == "[::1]"
-        || host
-            .parse()
-            .is_ok_and(|address: Ipv4Addr| address.is_loopback())
+/// Whether a host, in lower case and without a port, is the machine itself.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let is_loopback = |address: Ipv4Addr| address.is_loopback();
+    matches!(host, "localhost" | "[::1]") || host.parse().is_ok_and(is_loopback)
 }
 
 #[cfg(test)]
@@ -65,6 +62,8 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for-proto", HeaderValue::from_static(scheme));
             assert_eq!(is_https(&headers), https, "{scheme}");
+            headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+            assert!(is_https(&headers), "other front doors pass that header on");
         }
     }
 

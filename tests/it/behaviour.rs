@@ -120,25 +120,21 @@ fn head_returns_the_headers_of_get_and_does_not_count() {
 }
 
 #[test]
-fn any_other_path_is_not_found_and_does_not_count() {
-    for path in [
-        "/favicon.ico",
-        "/robots.txt",
-        "/x",
-        "/reset/",
-        "/index.html",
-        "//",
-        "/a/b/c",
+fn any_other_path_is_not_found_and_leads_back_and_does_not_count() {
+    for (path, home) in [
+        ("/favicon.ico", "./"),
+        ("/Reset", "./"),
+        ("/reset/", "../"),
+        ("//", "../"),
+        ("/a/b/c", "../../"),
     ] {
-        for method in ["GET", "HEAD", "POST"] {
+        for method in ["GET", "POST"] {
             let response = answer(&format!("{method} {path}\ncookie: count=2"));
             assert_does_not_count(&response, 404);
-            assert_eq!(
-                text(&response).is_empty(),
-                method == "HEAD",
-                "{method} {path}"
-            );
+            let link = format!("<a href=\"{home}\">");
+            assert!(text(&response).contains(&link), "{method} {path}");
         }
+        assert_does_not_count(&answer(&format!("HEAD {path}")), 404);
     }
 }
 
@@ -216,6 +212,7 @@ fn a_request_whose_answer_nobody_sees_is_refused_and_does_not_count() {
         "sec-fetch-dest: iframe\nsec-fetch-mode: navigate",
         "sec-fetch-dest: empty\nsec-fetch-mode: no-cors",
         "sec-fetch-mode: no-cors",
+        "sec-fetch-dest: ",
     ] {
         let request = format!("GET /\ncookie: count=2\n{headers}");
         for response in [answer(&request), answer_where_sites_are_listed(&request)] {
@@ -331,6 +328,9 @@ fn listed_sites_may_send_a_preflight_and_it_never_counts() {
     ] {
         assert_eq!(value(&permitted, name), Some(expected));
     }
+    let long = preflight.replace("traceparent", &"x".repeat(9_000));
+    let permitted = answer_where_sites_are_listed(&fetch(&long, BLOG, "cross-site"));
+    assert_eq!(value(&permitted, "access-control-allow-headers"), None);
     for refused in [
         answer_where_sites_are_listed(&fetch(preflight, "https://example.com", "cross-site")),
         answer_where_sites_are_listed(&fetch(preflight, "null", "cross-site")),
@@ -354,6 +354,19 @@ fn the_page_needs_no_script_and_nothing_from_elsewhere() {
             "<script", "http:", "https:", "src=", "@import", "url(", "style=",
         ] {
             assert!(!page.contains(forbidden), "{count}: {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn no_answer_repeats_anything_from_the_request() {
+    let names = "accept cookie host origin referer sec-fetch-site user-agent";
+    let headers = names.replace(' ', ": zq7\n") + ": zq7";
+    let routes = "GET /, POST /reset, POST /forget, zq7 /, zq7 /reset, GET /zq7/zq7";
+    for route in routes.split(", ") {
+        for request in [route, &format!("{route}\n{headers}")] {
+            let told = format!("{:?}", answer(request));
+            assert!(!told.contains("zq7"), "{request}: {told}");
         }
     }
 }

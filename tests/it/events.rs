@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fs};
 
 use lambda_http::request::LambdaRequest;
-use page_visit_counter::{Event, Settings};
+use page_visit_counter::Settings;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -101,6 +101,10 @@ fn variations_of_the_samples_get_the_promised_answers() {
         // Nothing is compressed for a client that does not accept gzip.
         ("return_visit", json!({ "headers": { "accept-encoding": "br" } }), visit(3)),
 
+        // Nor do fields that nobody reads, if lambda_http cannot read them.
+        ("alb_return_visit", json!({ "queryStringParameters": [7], "body": 7 }), visit(3).gzip()),
+        ("rest_api_return_visit", json!({ "queryStringParameters": { "a": 7 } }), visit(3)),
+
         // Methods
         ("return_visit", method("HEAD"), visit_headers().gzip()),
         ("return_visit", method("POST"), not_allowed("GET, HEAD")),
@@ -150,20 +154,13 @@ fn variations_of_the_samples_get_the_promised_answers() {
     }
 }
 
-/// aws-lambda-rust-runtime issues 509 and 786, aws-lambda-web-adapter issue 732.
+/// aws-lambda-rust-runtime issue 786, aws-lambda-web-adapter issue 732.
 #[test]
 fn only_the_header_that_http_forbids_is_left_out_at_every_front_door() {
-    for (sample_name, maps) in [
-        ("return_visit", &["headers"][..]),
-        ("http_api_return_visit", &["headers"]),
-        ("rest_api_return_visit", &["headers", "multiValueHeaders"]),
-        ("alb_return_visit", &["headers"]),
-        ("alb_multi_value_return_visit", &["multiValueHeaders"]),
-        ("vpc_lattice_return_visit", &["headers"]),
-    ] {
-        let expected = answer(&sample(sample_name));
-        assert_eq!(expected.set_cookie, visit(3).set_cookie);
-        for (name, value) in [
+    for name in CLAIMED.iter().filter(|name| name.ends_with("return_visit")) {
+        let expected = answer(&sample(name));
+        assert_eq!(expected.status, 200);
+        for (header, value) in [
             ("x", json!("a\u{1}b")),
             ("x", json!("\u{7f}")),
             ("x", json!("\r\nSet-Cookie: count=9")),
@@ -173,48 +170,26 @@ fn only_the_header_that_http_forbids_is_left_out_at_every_front_door() {
             ("\n", json!("c")),
             ("x", json!(null)),
         ] {
-            let mut event = sample(sample_name);
-            for map in maps {
-                let is_list = event[map]
-                    .as_object()
-                    .unwrap()
-                    .values()
-                    .any(Value::is_array);
-                event[map][name] = match &value {
-                    Value::String(_) if is_list => json!([value]),
-                    _ => value.clone(),
+            let mut event = sample(name);
+            for map in ["headers", "multiValueHeaders"] {
+                let Some(headers) = event[map].as_object_mut() else {
+                    continue;
                 };
+                let is_list = headers.values().any(Value::is_array) && !value.is_null();
+                let value = if is_list {
+                    json!([value])
+                } else {
+                    value.clone()
+                };
+                headers.insert(header.to_owned(), value);
             }
-            assert_eq!(
-                answer(&event),
-                expected,
-                "{sample_name} with {name:?}: {value}"
-            );
+            assert_eq!(answer(&event), expected, "{name} with {header:?}: {value}");
         }
     }
     // If a header has several lines, only the forbidden ones are left out.
     let mut event = sample("alb_multi_value_return_visit");
     event["multiValueHeaders"]["cookie"] = json!(["a=\u{1}", "count=2", "b=\u{7f}"]);
     assert_eq!(answer(&event), visit(3).gzip());
-}
-
-#[test]
-fn an_event_from_no_front_door_is_an_error_that_names_what_was_expected() {
-    for event in [
-        "{}",
-        "null",
-        "[]",
-        "7",
-        r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
-        r#"{"version":"2.0","headers":{"a(b":"c"}}"#,
-    ] {
-        let error = serde_json::from_str::<Event>(event)
-            .unwrap_err()
-            .to_string();
-        for name in ["API Gateway", "Elastic Load Balancer", "Function URLs"] {
-            assert!(error.contains(name), "{event}: {error}");
-        }
-    }
 }
 
 pub(crate) fn sample(name: &str) -> Value {
