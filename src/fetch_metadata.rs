@@ -39,8 +39,8 @@ pub(crate) fn is_cross_site_fetch(headers: &HeaderMap) -> bool {
 /// Whether the request comes from another site, or from another host of this site.
 ///
 /// A browser that does not send `Sec-Fetch-Site` (an old one, or any over plain HTTP) sends `Origin` with a
-/// form, unless it is older than 2020. `Origin` must then name the requested host. A client that sends neither
-/// is taken for a program, which has no visitor's cookie to lose. Go's
+/// form, unless it is very old. `Origin` must then name the requested host. A client that sends neither is
+/// taken for a program, which has no visitor's cookie to lose. Go's
 /// [`CrossOriginProtection`](https://pkg.go.dev/net/http#CrossOriginProtection) has the same rules.
 pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
