@@ -33,9 +33,10 @@ run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:90
 	cargo build --locked
 	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # fails if the function rejects a setting, and prints why
 	@echo "== The page is at http://localhost:$$PORT (Ctrl+C stops it)."
-	@echo "   Edit a file and reload the page. If the page does not load, look here for compiler errors."
-	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS)
-	@echo "cargo lambda watch has ended, and the page is no longer served. See its last lines above." >&2; exit 1
+	@echo "   A few seconds after you save a file, a reload shows the change. If the page does not load, look here for errors."
+	@trap 'exit 0' INT; \
+	cargo lambda watch --disable-cors --invoke-address 127.0.0.1 --invoke-port $$PORT $(WATCH_OPTIONS) || true; \
+	echo "cargo lambda watch has ended, and the page is no longer served. See its last lines above." >&2; exit 1
 
 # On a port that it cannot use, cargo-lambda would end without a message and report success.
 .PHONY: port
@@ -57,7 +58,7 @@ test: check test-rust test-program test-browser test-deploy test-cost ## Run eve
 
 .PHONY: check
 check: .tools/sam/installed
-	@echo "== Formatting, lints, documentation, licences"
+	@echo "== Formatting, lints, documentation, licences, which takes a minute or two"
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/cost/Cargo.toml
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
