@@ -24,7 +24,6 @@ PYTHON := .tools/sam/bin/python
 # The program that is deployed.
 BOOTSTRAP := target/lambda/page-visit-counter/bootstrap
 
-# The port of `make run`.
 export PORT ?= 9000
 
 .PHONY: run
