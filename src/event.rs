@@ -33,8 +33,8 @@ impl From<Event> for LambdaRequest {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        // This finds the field, because AWS writes events without white space, and no string can contain it:
-        // quotation marks in strings are escaped. If the event does not fit after all, lambda_http reads it.
+        // This finds the field, because AWS writes events without white space and escapes quotation marks in
+        // strings. A header `version` looks the same: if the event does not fit, lambda_http reads it.
         if json.get().contains(r#""version":"2.0""#)
             && let Ok(event) = serde_json::from_str::<ApiGatewayV2httpRequest>(json.get())
         {
