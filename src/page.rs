@@ -85,3 +85,36 @@ struct Notice<'a> {
     set_cookie: Option<(&'a str, &'a str)>,
     home: &'a str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_get_smaller_type() {
+        for (sent, class) in [
+            (99_998, ""),
+            (99_999, "long"),
+            (9_999_998, "long"),
+            (9_999_999, "longest"),
+        ] {
+            let page = visit(Received::Count(sent.into()), "", CookieLifetime::default());
+            assert!(
+                page.contains(&format!("<header class=\"{class}\">")),
+                "{sent}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_notice_says_whether_nothing_is_there_or_it_is_not_allowed() {
+        for (status, title) in [
+            (StatusCode::NOT_FOUND, "Page not found"),
+            (StatusCode::FORBIDDEN, "Not allowed"),
+            (StatusCode::METHOD_NOT_ALLOWED, "Not allowed"),
+        ] {
+            let notice = notice(status, "", "./");
+            assert!(notice.contains(&format!("<h1>{title}</h1>")), "{status}");
+        }
+    }
+}
