@@ -158,8 +158,10 @@ fuzz: .tools/sam/installed tests/fuzz/Cargo.lock ## Look for an event whose answ
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must fail each time
 	nice $(CARGO_MUTANTS) mutants
 
-# The program must not contain the path of Cargo's home: then it is the same on every machine.
-RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+# Without the path of Cargo's home, the program is the same on every machine. Without RUSTFLAGS, as in `sam build`,
+# cargo-lambda chooses the processor itself: this is its choice.
+TARGET_CPU := $(if $(filter aarch64,$(shell uname -m)),neoverse-n1,haswell)
+RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo -C target-cpu=$(TARGET_CPU)
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
 # The same command that `sam build` runs.
