@@ -7,7 +7,6 @@ SHELL := bash
 # Some tests measure, and the machine may have only two processors.
 .NOTPARALLEL:
 
-# First, because `make` alone runs the first target.
 .PHONY: help
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -164,7 +163,6 @@ TARGET_CPU := $(if $(filter aarch64,$(shell uname -m)),neoverse-n1,haswell)
 RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo -C target-cpu=$(TARGET_CPU)
 $(BOOTSTRAP) test-deploy: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
-# The same command that `sam build` runs.
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
