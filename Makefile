@@ -29,7 +29,7 @@ export PORT ?= 9000
 run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100 for another port)
 	@echo "== Building the function"
 	cargo build --locked
-	@! grep COUNT_ <(target/debug/page-visit-counter 2>&1) # fails if the function rejects a setting, and prints why
+	@! grep '"ERROR".*COUNT_' <(target/debug/page-visit-counter 2>&1) # fails if the function rejects a setting, and prints why
 	@echo "== The page is at http://localhost:$$PORT (Ctrl+C stops it)."
 	@echo "   A few seconds after you save a file, a reload shows the change. If the page does not load, look here for errors."
 	@trap 'exit 0' INT; \

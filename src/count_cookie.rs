@@ -3,7 +3,7 @@
 use cookie::{Cookie, SameSite, time::Duration};
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 
-use crate::{CookieLifetime, VisitCount};
+use crate::{Settings, visit_count::VisitCount};
 
 /// The cookie's name, compared exactly.
 const NAME: &str = "count";
@@ -37,27 +37,22 @@ impl Received {
 /// space of HTTP is trimmed. One pair of double quotes around the value is removed, because a server may send
 /// one ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 pub(crate) fn read(headers: &HeaderMap) -> Received {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = (&pair[..equals], &pair[equals + 1..]);
-            (name.trim_ascii() == NAME.as_bytes()).then(|| value.trim_ascii())
-        })
-        .map(|value| {
-            let value = std::str::from_utf8(value).ok()?;
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let counts = pairs.filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+        (name.trim_ascii() == NAME.as_bytes()).then(|| {
+            let value = str::from_utf8(value.trim_ascii()).ok()?;
             VisitCount::from_digits(Cookie::new(NAME, value).value_trimmed())
         })
-        .fold(Received::Nothing, |received, count| {
-            match (received, count) {
-                (Received::Count(greatest), Some(count)) => Received::Count(greatest.max(count)),
-                (_, Some(count)) => Received::Count(count),
-                (Received::Nothing, None) => Received::Malformed,
-                (_, None) => received,
-            }
-        })
+    });
+    let counts: Vec<Option<VisitCount>> = counts.collect();
+    match counts.iter().flatten().max() {
+        Some(greatest) => Received::Count(*greatest),
+        None if counts.is_empty() => Received::Nothing,
+        None => Received::Malformed,
+    }
 }
 
 /// Where the browser keeps the cookie.
@@ -75,8 +70,8 @@ pub(crate) enum Jar {
 }
 
 /// The `Set-Cookie` value that makes the browser remember the count.
-pub(crate) fn set(count: VisitCount, lifetime: CookieLifetime, jar: Jar) -> HeaderValue {
-    header_value(count.to_string(), lifetime.max_age(), jar)
+pub(crate) fn set(count: VisitCount, settings: &Settings, jar: Jar) -> HeaderValue {
+    header_value(count.to_string(), settings.cookie_max_age(), jar)
 }
 
 /// The `Set-Cookie` value that makes the browser forget the count.
@@ -248,7 +243,7 @@ mod tests {
     #[test]
     fn sets_the_count_with_every_attribute() {
         assert_eq!(
-            set(3.into(), CookieLifetime::default(), HTTPS),
+            set(3.into(), &Settings::default(), HTTPS),
             "count=3; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000"
         );
     }
@@ -256,7 +251,14 @@ mod tests {
     #[test]
     fn a_session_cookie_has_every_other_attribute() {
         assert_eq!(
-            set(3.into(), CookieLifetime::from_days(0).unwrap(), HTTPS),
+            set(
+                3.into(),
+                &Settings {
+                    cookie_days: 0,
+                    ..Settings::default()
+                },
+                HTTPS
+            ),
             "count=3; HttpOnly; SameSite=Lax; Secure; Path=/"
         );
     }
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn is_not_secure_over_plain_http() {
         assert_eq!(
-            set(3.into(), CookieLifetime::default(), HTTP),
+            set(3.into(), &Settings::default(), HTTP),
             "count=3; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000"
         );
     }
@@ -272,7 +274,7 @@ mod tests {
     #[test]
     fn is_kept_separately_for_each_site_that_embeds_it() {
         assert_eq!(
-            set(3.into(), CookieLifetime::default(), Jar::Partitioned),
+            set(3.into(), &Settings::default(), Jar::Partitioned),
             "count=3; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000"
         );
     }

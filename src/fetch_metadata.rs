@@ -2,31 +2,40 @@
 
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 
-/// Whether the browser only prefetches or prerenders the page, which the visitor may never see.
+/// Whether the browser only prefetches, prerenders or previews the page, which the visitor may never open.
 ///
 /// `Sec-Purpose` is the current header
-/// ([Fetch, section 3.8](https://fetch.spec.whatwg.org/#sec-purpose-header)). Older browsers send `Purpose`
-/// or `X-Moz`. Every prerender says `prefetch;prerender`.
+/// ([Fetch, section 3.8](https://fetch.spec.whatwg.org/#sec-purpose-header)). Older browsers, link previews and
+/// browsers inside apps send one of the others. Every prerender says `prefetch;prerender`.
 pub(crate) fn is_speculative(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose", "x-moz"]
+    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
         .into_iter()
         .flat_map(|name| headers.get_all(name))
-        .any(|purpose| contains_ignore_ascii_case(purpose.as_bytes(), b"prefetch"))
+        .map(|purpose| purpose.as_bytes().to_ascii_lowercase())
+        .any(|purpose| contains(&purpose, b"prefetch") || contains(&purpose, b"preview"))
 }
 
-fn contains_ignore_ascii_case(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len())
-        .any(|window| window.eq_ignore_ascii_case(word))
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window == word)
 }
 
-/// Whether the browser will not show the count to anybody: it asks for an image, a script or a frame, or
-/// does not let the requesting page read the answer
-/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers and programs do not say.
-pub(crate) fn is_unseen(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("sec-fetch-dest")
+/// Whether AWS checks that the page is up, twice a minute or more often:
+/// [a load balancer](https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html)
+/// or [Route 53](https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover.html).
+pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    let checkers = ["ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service"];
+    checkers
         .iter()
-        .any(|destination| destination != "document" && destination != "empty")
+        .any(|checker| agent.is_some_and(|agent| agent.starts_with(checker.as_bytes())))
+}
+
+/// Whether the browser will not display the answer: it asks for an image, a script or a frame, or does not let the
+/// requesting page read the answer ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers and
+/// programs do not send these headers.
+pub(crate) fn is_unseen(headers: &HeaderMap) -> bool {
+    let mut destinations = headers.get_all("sec-fetch-dest").iter();
+    destinations.any(|destination| destination != "document" && destination != "empty")
         || says(headers, "sec-fetch-mode", "no-cors")
 }
 
@@ -58,7 +67,7 @@ pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 }
 
 fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
-    headers.get_all(name).iter().any(|it| it == value)
+    headers.get_all(name).iter().any(|line| line == value)
 }
 
 #[cfg(test)]

@@ -1,45 +1,64 @@
 //! A page visit counter that runs as a serverless function: the number lives in a cookie in the
 //! visitor's own browser.
 //!
-//! [`function`] turns an event from a front door (a Function URL, API Gateway, a load balancer, VPC Lattice)
-//! into a request, and [`respond()`] decides the answer, synchronously and without errors:
+//! [`answer`] is the whole function, synchronous and without AWS. On the way from an event to its answer are:
 //!
-//! 1. `route` finds out from the path, without its API Gateway stage, whether the request is for the page,
-//!    one of its buttons, or nothing.
-//! 2. `fetch_metadata` refuses a request whose answer nobody would see, and `embedding` refuses a script on a
-//!    site that the owner has not listed. Neither counts.
-//! 3. `count_cookie::read` finds the [`VisitCount`] among the browser's cookies, and the visit adds one.
-//! 4. `count_cookie::set` asks the browser to keep the new count for a [`CookieLifetime`].
-//! 5. `Representation::negotiate` chooses HTML, JSON or text. `page` renders the HTML, and `compression`
-//!    compresses it for clients that accept gzip.
-//! 6. `security_headers` adds the same headers to every answer, and [`log`] writes a line for each visit.
+//! - `event`: reads the request that a front door delivers.
+//! - `respond`: decides the answer, with the modules up to `security_headers`.
+//! - `https`: whether the request arrived over HTTPS.
+//! - `embedding`: whether it comes from a page of another site, and whether that may show the count.
+//! - `route`: whether it is for the page, for one of the page's buttons, or for nothing.
+//! - `fetch_metadata`: whether a person will see the answer. If not, the request does not count.
+//! - `negotiation`: whether the client prefers HTML, JSON or text, and accepts gzip.
+//! - `count_cookie` and `visit_count`: read the count in the browser's cookies, and set the next one.
+//! - `page` and `compression`: render the HTML and compress it.
+//! - `log`: writes a line for each visit.
+//! - `security_headers`: adds the same headers to every answer.
+//! - `answer`: writes the answer as the front door expects it.
 //!
-//! [`Settings`] holds the owner's choices.
+//! `settings` reads the configuration.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-pub mod function;
 pub mod log;
 
+mod answer;
 mod compression;
-mod cookie_lifetime;
 mod count_cookie;
 mod embedding;
 mod event;
 mod fetch_metadata;
+mod https;
+mod negotiation;
 mod page;
-mod representation;
 mod respond;
 mod route;
-mod scheme;
 mod security_headers;
 mod settings;
 mod visit_count;
-mod weight;
 
-pub use cookie_lifetime::{CookieLifetime, CookieLifetimeError};
-pub use embedding::{EmbedOriginError, EmbedOrigins};
+use lambda_runtime::Diagnostic;
+
+pub use answer::Answer;
 pub use event::Event;
 pub use respond::respond;
 pub use settings::Settings;
-pub use visit_count::VisitCount;
+
+const NOT_AN_HTTP_REQUEST: &str = "This event is not an HTTP request from a Function URL, \
+    API Gateway, an Application Load Balancer or VPC Lattice.";
+
+/// Answers an event.
+///
+/// # Errors
+///
+/// If the event is not an HTTP request from a front door.
+pub fn answer(event: Event, settings: &Settings) -> Result<Answer, Diagnostic> {
+    let Event(Some((request, front_door))) = event else {
+        tracing::error!("{NOT_AN_HTTP_REQUEST}");
+        return Err(Diagnostic {
+            error_type: "NotAnHttpRequest".to_owned(),
+            error_message: NOT_AN_HTTP_REQUEST.to_owned(),
+        });
+    };
+    Ok(Answer::new(respond(&request, settings), front_door))
+}

@@ -2,25 +2,29 @@
 //!
 //! A visit costs more to log than to compute, so a line has only the fields that a metric or a person reads:
 //! `{"timestamp":"…","level":"INFO","message":"visit","count":3,"form":"html"}`. The metric filters in
-//! `template.yaml` match these lines. No line says anything else about a visitor.
+//! `template.yaml` match these lines. Nothing else about the visitor is logged.
 
 use std::{env, panic};
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, fmt, prelude::*};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{
+    filter::{Targets, filter_fn},
+    fmt,
+    prelude::*,
+};
 
-use crate::{VisitCount, representation::Representation};
+use crate::{negotiation::Representation, visit_count::VisitCount};
 
 /// The program is ready for its first event. This line counts a cold start, because Lambda's own lines are
 /// turned off.
-pub(crate) fn started() {
+pub fn started() {
     tracing::info!("start");
 }
 
 /// A counted visit; `embedded` says whether a page of another site shows the count.
 pub(crate) fn visit(count: VisitCount, representation: Representation, embedded: bool) {
     tracing::info!(
-        count = u64::from(count),
+        count = count.get(),
         form = representation.name(),
         embedded = embedded.then_some(true),
         "visit"
@@ -37,7 +41,7 @@ pub(crate) fn forget() {
     tracing::info!("forget");
 }
 
-/// A prefetch or prerender, which does not count.
+/// A prefetch, prerender or preview, which does not count.
 pub(crate) fn prefetch() {
     tracing::info!("prefetch");
 }
@@ -47,36 +51,44 @@ pub(crate) fn prefetch() {
 /// set the lowest level in `AWS_LAMBDA_LOG_LEVEL` (INFO by default) and the format in `AWS_LAMBDA_LOG_FORMAT`
 /// (JSON unless it is `Text`).
 ///
-/// # Panics
-///
-/// If it is called twice.
+/// A warning or an error names its request (`requestId`), because Lambda's own lines are turned off. In a line of
+/// INFO that would be a third of the log.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(LevelFilter::INFO, |name| level(&name));
-    let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|it| it.eq_ignore_ascii_case("text"));
-    // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
-    // cookies and addresses.
+    let is_text =
+        env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));
     let levels = Targets::new()
+        // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
+        // cookies and addresses.
         .with_default(level.min(LevelFilter::WARN))
+        // The span of TracingLayer, which has the request's id.
+        .with_target("lambda_runtime::layers::trace", LevelFilter::INFO)
+        // Repeats each error and each panic.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level.min(LevelFilter::INFO));
-    let lines = fmt::layer().with_target(false);
-    let lines = if is_text {
-        lines.boxed()
-    } else {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed()
+    let lines = |which: fn(&Metadata) -> bool| {
+        let lines = fmt::layer().with_target(false);
+        let lines = if is_text {
+            lines.boxed()
+        } else {
+            lines
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .boxed()
+        };
+        lines.with_filter(filter_fn(which))
     };
+    let info = lines(|line| line.is_event() && *line.level() == Level::INFO);
+    let warnings_and_errors = lines(|line| line.is_span() || *line.level() < Level::INFO);
     tracing_subscriber::registry()
         .with(levels)
-        .with(lines)
+        .with(vec![info, warnings_and_errors])
         .init();
     panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
-/// Lambda has the levels of `tracing`, and FATAL.
+/// Lambda uses the levels of `tracing`, and FATAL.
 fn level(name: &str) -> LevelFilter {
     match name.parse() {
         Ok(level) => level,

@@ -1,59 +1,62 @@
 //! The HTML: the page that shows the exchange, and the short notices.
 
 use askama::Template;
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 
-use crate::{CookieLifetime, VisitCount, count_cookie::Received};
+use crate::{count_cookie::Received, visit_count::VisitCount};
+
+/// The page's address, relative to itself and to the buttons' addresses beside it.
+pub(crate) const HOME: &str = "./";
 
 /// Renders the page of a counted visit.
 ///
 /// `set_cookie` is the answer's own `Set-Cookie`. The parsed number is all that the page shows of the
 /// request, whose bytes never reach the HTML.
-pub(crate) fn visit(received: Received, set_cookie: &str, lifetime: CookieLifetime) -> String {
-    let page = Page {
+pub(crate) fn visit(received: Received, set_cookie: &HeaderValue, cookie_days: u16) -> String {
+    render(&Page {
         received,
         count: received.next(),
         set_cookie: with_last_attribute_apart(set_cookie),
-        lifetime,
-    };
-    page.render().expect("writing to a String does not fail")
+        cookie_days,
+    })
 }
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
 pub(crate) fn notice(status: StatusCode, text: &str, home: &str) -> String {
-    let title = match status {
-        StatusCode::NOT_FOUND => "Page not found",
-        _ => "Not allowed",
-    };
-    render_notice(title, text, None, home)
-}
-
-/// Renders the short page that tells a visitor that the cookie is deleted; `set_cookie` is the
-/// answer's own `Set-Cookie`.
-pub(crate) fn forgotten(set_cookie: &str) -> String {
-    let text =
-        "Your browser deleted the cookie, because this answer set its lifetime to 0 seconds:";
-    let set_cookie = Some(with_last_attribute_apart(set_cookie));
-    render_notice("Cookie deleted", text, set_cookie, "./")
-}
-
-fn render_notice(title: &str, text: &str, set_cookie: Option<(&str, &str)>, home: &str) -> String {
-    Notice {
-        title,
+    render(&Notice {
+        title: match status {
+            StatusCode::NOT_FOUND => "Page not found",
+            _ => "Not allowed",
+        },
         text,
-        set_cookie,
+        set_cookie: None,
         home,
-    }
-    .render()
-    .expect("writing to a String does not fail")
+    })
+}
+
+/// Renders the short page after the cookie's deletion; `set_cookie` is the answer's own `Set-Cookie`.
+pub(crate) fn forgotten(set_cookie: &HeaderValue) -> String {
+    render(&Notice {
+        title: "The cookie should be gone",
+        text: "This answer asked your browser to delete it, by setting its lifetime to 0 seconds:",
+        set_cookie: Some(with_last_attribute_apart(set_cookie)),
+        home: HOME,
+    })
+}
+
+fn render(template: &impl Template) -> String {
+    template
+        .render()
+        .expect("writing to a String does not fail")
 }
 
 /// Splits off `Max-Age`, because the templates keep a line from breaking at its hyphen.
-fn with_last_attribute_apart(set_cookie: &str) -> (&str, &str) {
+fn with_last_attribute_apart(set_cookie: &HeaderValue) -> (&str, &str) {
+    let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
     set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
 }
 
-/// The styles beside the templates, minified by `build.rs`.
+/// The styles beside the templates, folded by `build.rs`.
 const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
 
@@ -63,13 +66,13 @@ struct Page<'a> {
     received: Received,
     count: VisitCount,
     set_cookie: (&'a str, &'a str),
-    lifetime: CookieLifetime,
+    cookie_days: u16,
 }
 
 impl Page<'_> {
     /// The CSS class for a number that needs smaller type to fit on one line on a phone.
     fn length_class(&self) -> &'static str {
-        match u64::from(self.count) {
+        match self.count.get() {
             ..100_000 => "",
             100_000..10_000_000 => "long",
             10_000_000.. => "longest",
@@ -98,7 +101,11 @@ mod tests {
             (9_999_998, "long"),
             (9_999_999, "longest"),
         ] {
-            let page = visit(Received::Count(sent.into()), "", CookieLifetime::default());
+            let page = visit(
+                Received::Count(sent.into()),
+                &HeaderValue::from_static(""),
+                400,
+            );
             assert!(
                 page.contains(&format!("<header class=\"{class}\">")),
                 "{sent}"

@@ -2,87 +2,43 @@
 
 use lambda_http::{
     Body, Request, Response,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
 };
 
 use crate::{
     Settings, compression,
     count_cookie::{self, Jar},
     embedding::{self, Caller},
-    fetch_metadata, log, page,
-    representation::Representation,
+    fetch_metadata, https, log,
+    negotiation::{self, Representation},
+    page::{self, HOME},
     route::Route,
-    scheme, security_headers,
+    security_headers,
 };
 
 /// Answers a request. Every request has an answer, and no answer is an error of the function.
+///
+/// It can also be the handler of a `lambda_http` function:
+///
+/// ```no_run
+/// # async fn start() -> Result<(), lambda_http::Error> {
+/// use page_visit_counter::{Settings, respond};
+///
+/// let handler = async |request| Ok::<_, String>(respond(&request, &Settings::default()));
+/// lambda_http::run(lambda_http::service_fn(handler)).await
+/// # }
+/// ```
 #[must_use]
 pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let headers = request.headers();
-    let https = scheme::is_https(headers);
+    let https = https::is_used(headers);
     let caller = Caller::of(headers, &settings.embed_origins);
-    let mut response = match (Route::of(request), request.method()) {
-        (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_speculative(headers) => {
-            log::prefetch();
-            prefetch()
-        }
-        (Route::Page, &Method::GET | &Method::HEAD) if fetch_metadata::is_unseen(headers) => {
-            notice(
-                StatusCode::FORBIDDEN,
-                "This page cannot be shown inside another page.",
-                "./",
-            )
-        }
-        (Route::Page, &Method::GET | &Method::HEAD) if caller == Caller::Unlisted => notice(
-            StatusCode::FORBIDDEN,
-            "The owner of this counter has not allowed that site to show the count.",
-            "./",
-        ),
-        (Route::Page, &Method::GET) => visit(request, caller, settings, https),
-        (Route::Page, &Method::HEAD) => visit_headers(request),
-        (Route::Page, &Method::OPTIONS)
-            if caller.is_listed() && embedding::is_preflight(headers) =>
-        {
-            preflight(headers)
-        }
-        (Route::Reset | Route::Forget, &Method::POST)
-            if fetch_metadata::is_from_elsewhere(headers) =>
-        {
-            notice(
-                StatusCode::FORBIDDEN,
-                "Another site tried to change your count. Only the counter’s own buttons can do that.",
-                "./",
-            )
-        }
-        (Route::Reset, &Method::POST) => {
-            log::reset();
-            reset(https)
-        }
-        (Route::Forget, &Method::POST) => {
-            log::forget();
-            forget(https)
-        }
-        (Route::Reset, _) => method_not_allowed(
-            "POST",
-            "To start again at 1, use the button “Reset to 1” on the page.",
-        ),
-        (Route::Forget, _) => method_not_allowed(
-            "POST",
-            "To delete the cookie, use the button “Delete the cookie” on the page.",
-        ),
-        (Route::StageWithoutSlash(stage), &Method::GET | &Method::HEAD) => redirect(
-            StatusCode::PERMANENT_REDIRECT,
-            HeaderValue::try_from(format!("{stage}/"))
-                .unwrap_or_else(|_| HeaderValue::from_static("./")),
-        ),
-        (Route::Page | Route::StageWithoutSlash(_), _) => {
-            method_not_allowed("GET, HEAD", "This page only accepts GET and HEAD.")
-        }
-        (Route::Unknown { depth }, _) => notice(
-            StatusCode::NOT_FOUND,
-            "There is nothing at this address.",
-            &home(depth),
-        ),
+    let mut response = match Route::of(request) {
+        Route::Page => page(request, settings, https, caller),
+        Route::Reset => reset(request, https),
+        Route::Forget => forget(request, https),
+        Route::StageWithoutSlash(stage) => stage_without_slash(request, stage),
+        Route::Unknown(depth) => unknown(depth),
     };
     security_headers::add(response.headers_mut(), https);
     embedding::add_headers(response.headers_mut(), caller, &settings.embed_origins);
@@ -92,14 +48,41 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     response
 }
 
-/// The answer that counts.
-fn visit(
-    request: &Request,
-    caller: Caller<'_>,
-    settings: &Settings,
-    https: bool,
-) -> Response<Body> {
+fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> Response<Body> {
     let headers = request.headers();
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS if caller.is_listed() && embedding::is_preflight(headers) => {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            embedding::permit(headers, response.headers_mut());
+            return response;
+        }
+        _ => return method_not_allowed("GET, HEAD", "This page only accepts GET and HEAD."),
+    }
+    if fetch_metadata::is_speculative(headers) {
+        log::prefetch();
+        // With a 200, the browser might show this answer later without asking again, and that visit
+        // would be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would
+        // look like a failure of the function.
+        return forbidden(
+            "A visit counts when you open the page, not when your browser loads it in advance.",
+        );
+    }
+    if fetch_metadata::is_unseen(headers) {
+        return forbidden("This page cannot be shown inside another page.");
+    }
+    if caller == Caller::Unlisted {
+        return forbidden("The owner of this counter has not allowed that site to show the count.");
+    }
+    let form = Representation::preferred(headers);
+    let gzip = form == Representation::Html && negotiation::accepts_gzip(headers);
+    if fetch_metadata::is_health_check(headers) {
+        return success(Body::Empty, form, false);
+    }
+    if request.method() == Method::HEAD {
+        return success(Body::Empty, form, gzip);
+    }
+
     let received = count_cookie::read(headers);
     let count = received.next();
     let jar = if caller.is_listed() && fetch_metadata::is_cross_site_fetch(headers) {
@@ -107,13 +90,10 @@ fn visit(
     } else {
         Jar::OwnSite { secure: https }
     };
-    let set_cookie = count_cookie::set(count, settings.cookie_lifetime, jar);
-    let representation = Representation::negotiate(headers);
-    let gzip = is_compressed(representation, request);
-    let body = match representation {
+    let set_cookie = count_cookie::set(count, settings, jar);
+    let body = match form {
         Representation::Html => {
-            let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
-            let page = page::visit(received, set_cookie, settings.cookie_lifetime);
+            let page = page::visit(received, &set_cookie, settings.cookie_days);
             if gzip {
                 Body::Binary(compression::gzip(&page))
             } else {
@@ -123,93 +103,96 @@ fn visit(
         Representation::Json => Body::Text(format!("{{\"count\":{count}}}")),
         Representation::Text => Body::Text(format!("{count}\n")),
     };
-    log::visit(count, representation, caller.is_listed());
+    log::visit(count, form, caller.is_listed());
+    with(success(body, form, gzip), header::SET_COOKIE, set_cookie)
+}
 
+/// The answer to a visit, or to a request that only asks what the answer to a visit would be like.
+fn success(body: Body, form: Representation, gzip: bool) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    describe(headers, representation, gzip);
-    headers.insert(header::SET_COOKIE, set_cookie);
-    response
-}
-
-/// The headers of a visit, without counting one: `HEAD` asks about the page and does not show it.
-fn visit_headers(request: &Request) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    let representation = Representation::negotiate(request.headers());
-    let gzip = is_compressed(representation, request);
-    describe(response.headers_mut(), representation, gzip);
-    response
-}
-
-/// Whether the answer is compressed. JSON and text are too short to gain from it.
-fn is_compressed(representation: Representation, request: &Request) -> bool {
-    representation == Representation::Html && compression::is_accepted(request)
-}
-
-fn describe(headers: &mut HeaderMap, representation: Representation, gzip: bool) {
-    headers.insert(header::CONTENT_TYPE, representation.content_type());
+    headers.insert(header::CONTENT_TYPE, form.content_type());
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("Accept, Accept-Encoding"),
-    );
+    let vary = HeaderValue::from_static("Accept, Accept-Encoding");
+    with(response, header::VARY, vary)
 }
 
-/// With a 200, the browser might show the prefetched page later without asking again, and that visit would
-/// be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would look like a failure
-/// of the function.
-fn prefetch() -> Response<Body> {
-    notice(
-        StatusCode::FORBIDDEN,
-        "A visit counts when you open the page, not when your browser loads it in advance.",
-        "./",
+fn reset(request: &Request, https: bool) -> Response<Body> {
+    let instead = "To start again at 1, use the button “Reset to 1” on the page.";
+    if let Some(refusal) = refusal(request, instead) {
+        return refusal;
+    }
+    log::reset();
+    let home = HeaderValue::from_static(HOME);
+    let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
+    with(
+        redirect(StatusCode::SEE_OTHER, home),
+        header::SET_COOKIE,
+        set_cookie,
     )
 }
 
-fn reset(https: bool) -> Response<Body> {
-    let mut response = redirect(StatusCode::SEE_OTHER, HeaderValue::from_static("./"));
-    response.headers_mut().insert(
-        header::SET_COOKIE,
-        count_cookie::forget(Jar::OwnSite { secure: https }),
-    );
-    response
-}
-
 /// Not a redirect to the page, as after a reset: that would be a visit, which sets a new cookie.
-fn forget(https: bool) -> Response<Body> {
+fn forget(request: &Request, https: bool) -> Response<Body> {
+    let instead = "To delete the cookie, use the button “Delete the cookie” on the page.";
+    if let Some(refusal) = refusal(request, instead) {
+        return refusal;
+    }
+    log::forget();
     let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
-    let page = page::forgotten(set_cookie.to_str().expect("the cookie is ASCII"));
-    let mut response = html(StatusCode::OK, page);
-    response
-        .headers_mut()
-        .insert(header::SET_COOKIE, set_cookie);
-    response
+    let page = html(StatusCode::OK, page::forgotten(&set_cookie));
+    with(page, header::SET_COOKIE, set_cookie)
 }
 
-/// Permits a script of a listed site to ask for the count. The preflight itself does not count.
-fn preflight(headers: &HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    embedding::permit(headers, response.headers_mut());
-    response
+/// Refuses what does not come from a button on the page.
+fn refusal(request: &Request, instead: &str) -> Option<Response<Body>> {
+    if request.method() != Method::POST {
+        return Some(method_not_allowed("POST", instead));
+    }
+    fetch_metadata::is_from_elsewhere(request.headers()).then(|| {
+        forbidden(
+            "Another site tried to change your count. Only the counter’s own buttons can do that.",
+        )
+    })
+}
+
+fn stage_without_slash(request: &Request, stage: &str) -> Response<Body> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return method_not_allowed("GET, HEAD", "This address only accepts GET and HEAD.");
+    }
+    let page = HeaderValue::try_from(format!("{stage}/"));
+    let page = page.unwrap_or_else(|_| HeaderValue::from_static(HOME));
+    redirect(StatusCode::PERMANENT_REDIRECT, page)
+}
+
+fn unknown(depth: usize) -> Response<Body> {
+    /// No link leads deeper. From a deeper path, the link home stays short and need not reach the page.
+    const MAX_DEPTH: usize = 16;
+    let home = match depth {
+        1..=MAX_DEPTH => &"../".repeat(depth),
+        _ => HOME,
+    };
+    notice(
+        StatusCode::NOT_FOUND,
+        "There is nothing at this address.",
+        home,
+    )
 }
 
 /// `location` is relative, so that it stays inside an API Gateway stage.
 fn redirect(status: StatusCode, location: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::LOCATION, location);
-    response
+    with(empty(status), header::LOCATION, location)
+}
+
+fn forbidden(text: &str) -> Response<Body> {
+    notice(StatusCode::FORBIDDEN, text, HOME)
 }
 
 fn method_not_allowed(allow: &'static str, text: &str) -> Response<Body> {
-    let mut response = notice(StatusCode::METHOD_NOT_ALLOWED, text, "./");
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allow));
-    response
+    let notice = notice(StatusCode::METHOD_NOT_ALLOWED, text, HOME);
+    with(notice, header::ALLOW, HeaderValue::from_static(allow))
 }
 
 fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
@@ -217,20 +200,22 @@ fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
 }
 
 fn html(status: StatusCode, page: String) -> Response<Body> {
-    let mut response = Response::new(Body::Text(page));
+    let mut response = empty(status);
+    *response.body_mut() = Body::Text(page);
+    with(
+        response,
+        header::CONTENT_TYPE,
+        Representation::Html.content_type(),
+    )
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, Representation::Html.content_type());
     response
 }
 
-/// A relative link to the page from a path that is `depth` folders below it.
-fn home(depth: usize) -> String {
-    /// No link leads deeper. From a deeper path, the link home stays short and need not reach the page.
-    const MAX_DEPTH: usize = 16;
-    match depth {
-        1..=MAX_DEPTH => "../".repeat(depth),
-        _ => "./".to_owned(),
-    }
+fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
+    response.headers_mut().insert(name, value);
+    response
 }

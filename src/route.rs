@@ -13,45 +13,30 @@ pub(crate) enum Route<'a> {
     Forget,
     /// `/prod` instead of `/prod/`: from there, the page's relative links would leave the stage.
     StageWithoutSlash(&'a str),
-    /// Any other path.
-    Unknown {
-        /// How many folders the path is below the page.
-        depth: usize,
-    },
+    /// Any other path, this many folders below the page.
+    Unknown(usize),
 }
 
 impl<'a> Route<'a> {
     pub(crate) fn of(request: &'a Request) -> Self {
         let path = request.raw_http_path();
-        match request.request_context_ref() {
-            // The stage `$default` is not in the path.
-            Some(RequestContext::ApiGatewayV2(context)) => match context.stage.as_deref() {
-                Some(stage) if stage != "$default" => Self::in_stage(path, stage),
-                _ => Self::of_path(path),
-            },
-            // A REST API delivers the path without its stage, and separately the path as requested. Behind a
-            // custom domain, both are the same, and the stage is in neither.
-            Some(RequestContext::ApiGatewayV1(context)) => match (path, context.stage.as_deref()) {
-                ("/", Some(stage))
-                    if context.path.as_deref().is_some_and(|it| is_root(it, stage)) =>
-                {
-                    Self::StageWithoutSlash(stage)
-                }
-                _ => Self::of_path(path),
-            },
-            _ => Self::of_path(path),
-        }
-    }
-
-    fn in_stage(path: &str, stage: &'a str) -> Self {
-        if is_root(path, stage) {
-            return Self::StageWithoutSlash(stage);
-        }
-        // Behind a custom domain, the path may not contain the stage.
+        let stage = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
+            _ => None,
+        };
+        // The stage `$default` is not in the path.
+        let Some(stage) = stage.filter(|stage| *stage != "$default") else {
+            return Self::of_path(path);
+        };
         let inside = path
             .strip_prefix('/')
             .and_then(|path| path.strip_prefix(stage));
-        Self::of_path(inside.filter(|path| path.starts_with('/')).unwrap_or(path))
+        match inside {
+            Some("") => Self::StageWithoutSlash(stage),
+            Some(inside) if inside.starts_with('/') => Self::of_path(inside),
+            // Behind a custom domain, the path may not contain the stage.
+            _ => Self::of_path(path),
+        }
     }
 
     fn of_path(path: &str) -> Self {
@@ -59,19 +44,9 @@ impl<'a> Route<'a> {
             "/" | "" => Self::Page,
             "/reset" => Self::Reset,
             "/forget" => Self::Forget,
-            path => {
-                let folders = path.bytes().skip(1).filter(|byte| *byte == b'/');
-                Self::Unknown {
-                    depth: folders.count(),
-                }
-            }
+            path => Self::Unknown(path.bytes().skip(1).filter(|byte| *byte == b'/').count()),
         }
     }
-}
-
-/// Whether the path is the stage itself, with no slash after it.
-fn is_root(path: &str, stage: &str) -> bool {
-    path.strip_prefix('/') == Some(stage)
 }
 
 #[cfg(test)]
@@ -84,14 +59,7 @@ mod tests {
         http::Request::new(Body::Empty).with_raw_http_path(path)
     }
 
-    fn rest_api(stage: &str, path: &str, requested: &str) -> Request {
-        let mut context = apigw::ApiGatewayProxyRequestContext::default();
-        context.stage = Some(stage.to_owned());
-        context.path = Some(requested.to_owned());
-        request(path).with_request_context(RequestContext::ApiGatewayV1(context))
-    }
-
-    fn http_api(stage: &str, path: &str) -> Request {
+    fn in_stage(stage: &str, path: &str) -> Request {
         let mut context = apigw::ApiGatewayV2httpRequestContext::default();
         context.stage = Some(stage.to_owned());
         request(path).with_request_context(RequestContext::ApiGatewayV2(context))
@@ -104,53 +72,34 @@ mod tests {
             ("", Route::Page),
             ("/reset", Route::Reset),
             ("/forget", Route::Forget),
-            ("/reset/", Route::Unknown { depth: 1 }),
-            ("/favicon.ico", Route::Unknown { depth: 0 }),
-            ("/a/b/c", Route::Unknown { depth: 2 }),
-            ("//", Route::Unknown { depth: 1 }),
-            ("/./", Route::Unknown { depth: 1 }),
-            ("/Reset", Route::Unknown { depth: 0 }),
+            ("/reset/", Route::Unknown(1)),
+            ("/favicon.ico", Route::Unknown(0)),
+            ("/a/b/c", Route::Unknown(2)),
+            ("//", Route::Unknown(1)),
+            ("/./", Route::Unknown(1)),
+            ("/Reset", Route::Unknown(0)),
         ] {
             assert_eq!(Route::of(&request(path)), route, "{path:?}");
         }
     }
 
     #[test]
-    fn a_named_stage_of_an_http_api_is_not_part_of_the_path() {
+    fn a_named_stage_is_not_part_of_the_path() {
         for (stage, path, route) in [
             ("$default", "/", Route::Page),
             ("$default", "/reset", Route::Reset),
-            ("$default", "/$default/", Route::Unknown { depth: 1 }),
-            ("$default", "/$default", Route::Unknown { depth: 0 }),
+            ("$default", "/$default/", Route::Unknown(1)),
+            ("$default", "/$default", Route::Unknown(0)),
             ("prod", "/prod/", Route::Page),
             ("prod", "/prod/reset", Route::Reset),
             ("prod", "/prod/forget", Route::Forget),
-            ("prod", "/prod/x", Route::Unknown { depth: 0 }),
+            ("prod", "/prod/x", Route::Unknown(0)),
             ("prod", "/prod", Route::StageWithoutSlash("prod")),
-            ("prod", "/production", Route::Unknown { depth: 0 }),
+            ("prod", "/production", Route::Unknown(0)),
             // Behind a custom domain.
             ("prod", "/", Route::Page),
         ] {
-            assert_eq!(Route::of(&http_api(stage, path)), route, "{stage} {path}");
-        }
-    }
-
-    #[test]
-    fn a_rest_api_delivers_the_path_without_its_stage() {
-        for (path, requested, route) in [
-            ("/", "/Prod/", Route::Page),
-            ("/reset", "/Prod/reset", Route::Reset),
-            ("/forget", "/Prod/forget", Route::Forget),
-            ("/x/y", "/Prod/x/y", Route::Unknown { depth: 1 }),
-            ("/Prod/", "/Prod/Prod/", Route::Unknown { depth: 1 }),
-            ("/", "/Prod", Route::StageWithoutSlash("Prod")),
-            ("/Prod", "/Prod", Route::Unknown { depth: 0 }),
-        ] {
-            assert_eq!(
-                Route::of(&rest_api("Prod", path, requested)),
-                route,
-                "{requested}"
-            );
+            assert_eq!(Route::of(&in_stage(stage, path)), route, "{stage} {path}");
         }
     }
 }

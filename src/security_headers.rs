@@ -1,6 +1,6 @@
 //! The security headers of every answer.
 
-use lambda_http::http::{HeaderMap, HeaderValue, header};
+use lambda_http::http::{HeaderMap, HeaderValue};
 
 /// Permits only the templates' own styles, by their hashes from `build.rs`, and the inline icon.
 const CONTENT_SECURITY_POLICY: &str = concat!(
@@ -11,33 +11,23 @@ const CONTENT_SECURITY_POLICY: &str = concat!(
     "'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// One year: a browser that comes back within a year never asks over plain HTTP.
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
-
 /// Adds the headers to an answer.
 pub(crate) fn add(headers: &mut HeaderMap, https: bool) {
     for (name, value) in [
         // A stored page would show an old number, and the visit would not reach the function.
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ("cache-control", "no-store"),
+        ("content-security-policy", CONTENT_SECURITY_POLICY),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
         // With `no-referrer`, browsers would send `Origin: null` with the page's forms.
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            header::HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
+        ("referrer-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
     if https {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
-        );
+        // One year: a browser that comes back within a year never asks over plain HTTP.
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert("strict-transport-security", year);
     }
 }

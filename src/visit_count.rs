@@ -3,51 +3,27 @@
 use std::fmt;
 
 /// How often a browser has visited the page, including this visit.
-///
-/// ```
-/// use page_visit_counter::VisitCount;
-///
-/// let sent = VisitCount::from_digits("2").unwrap();
-/// assert_eq!(sent.next().to_string(), "3");
-/// assert_eq!(VisitCount::from_digits("-2"), None);
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct VisitCount(u64);
+pub(crate) struct VisitCount(u64);
 
 impl VisitCount {
     /// The count of a browser's first visit.
-    pub const FIRST: Self = Self(1);
+    pub(crate) const FIRST: Self = Self(1);
 
     /// Reads a decimal number from 0 to [`u64::MAX`]: ASCII digits only, leading zeros included.
-    #[must_use]
-    pub fn from_digits(digits: &str) -> Option<Self> {
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
         // `u64::from_str` would also accept a `+`.
         let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
         digits.parse().ok().filter(|_| is_decimal).map(Self)
     }
 
     /// The count after one more visit. It never wraps: after [`u64::MAX`] it stays the same.
-    #[must_use]
-    pub const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// Whether this is the count of a first visit.
-    #[must_use]
-    pub fn is_first(self) -> bool {
-        self == Self::FIRST
-    }
-}
-
-impl From<u64> for VisitCount {
-    fn from(count: u64) -> Self {
-        Self(count)
-    }
-}
-
-impl From<VisitCount> for u64 {
-    fn from(count: VisitCount) -> Self {
-        count.0
+    pub(crate) const fn get(self) -> u64 {
+        self.0
     }
 }
 
@@ -60,6 +36,12 @@ impl fmt::Display for VisitCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl From<u64> for VisitCount {
+        fn from(count: u64) -> Self {
+            Self(count)
+        }
+    }
 
     #[test]
     fn reads_decimal_digits() {

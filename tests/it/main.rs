@@ -3,11 +3,11 @@
 //! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and
 //! `make test` runs them.
 
-mod behaviour;
 mod browser;
 mod cost;
-mod events;
+mod front_doors;
 mod local;
 mod program;
 mod properties;
+mod requests;
 mod support;

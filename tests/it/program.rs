@@ -1,12 +1,12 @@
 //! The built program behind a Lambda Runtime API, which can also fail.
 
-use std::{env, net::TcpListener, process::Command, thread};
+use std::{env, fs, net::TcpListener, process::Command, thread};
 
 use serde_json::{Value, json};
 
 use crate::{
-    events::sample,
-    support::runtime_api::{Fault, Function, RuntimeApi, body, counter},
+    front_doors::sample,
+    support::runtime_api::{Fault, Function, RuntimeApi, body, counter, request_id},
 };
 
 /// A browser that visits the page over and over.
@@ -57,64 +57,60 @@ fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
 // Events
 
 #[test]
-fn reports_an_event_that_is_not_http_and_serves_the_next_visit() {
+fn reports_an_event_that_is_not_http_names_the_request_and_serves_the_next_visit() {
     let api = RuntimeApi::start();
-    let _function = Function::start(api.address(), &[]);
-    let wrong = |field: &str, value| {
-        let mut event = sample("return_visit");
-        event[field] = value;
-        event.to_string().into_bytes()
-    };
+    let function = Function::start(api.address(), &[]);
     let mut browser = Browser::new();
-    for event in [
-        b"{\"version\":\"2.0\",".to_vec(),
-        b"".to_vec(),
-        b"\xff\xfe".to_vec(),
-    ] {
-        assert!(api.invoke(event).unwrap_err()["errorType"].is_string());
-        browser.visit(&api);
-    }
-    for event in [
-        br#"{"Records":[{"eventSource":"aws:sqs","body":"count=7"}]}"#.to_vec(),
-        br#"{"version":"2.0","headers":{"a(b":"c"}}"#.to_vec(),
-        b"null".to_vec(),
-        wrong("headers", json!(7)),
-        wrong("cookies", json!("count=2")),
-        wrong("rawPath", json!(["/"])),
-        wrong("requestContext", json!(null)),
-    ] {
+    let events = [
+        &b"{\"version\":\"2.0\","[..],
+        b"",
+        b"\xff\xfe",
+        b"null",
+        br#"{"Records":[{"eventSource":"aws:sqs","body":"count=7"}]}"#,
+    ];
+    for event in events {
         let error = api.invoke(event).unwrap_err();
+        assert_eq!(error["errorType"], "NotAnHttpRequest");
         let message = error["errorMessage"].as_str().unwrap();
-        for expected in ["API Gateway", "Elastic Load Balancer", "Function URLs"] {
-            assert!(message.contains(expected), "{message}");
+        for door in ["Function URL", "API Gateway", "Load Balancer", "Lattice"] {
+            assert!(message.contains(door), "{message}");
         }
         browser.visit(&api);
     }
+    let log = function.end();
+    let log = log.iter().filter(|line| !line.contains("INFO"));
+    let requests = log.map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(
+            line["message"].as_str().unwrap().contains("Lattice"),
+            "{line}"
+        );
+        line["span"]["requestId"].as_str().unwrap().to_owned()
+    });
+    // A visit follows each event.
+    let expected = (0..events.len()).map(|at| request_id(2 * at + 1));
+    assert_eq!(requests.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[test]
-fn counts_a_visit_whatever_a_stranger_sends_with_it_and_logs_no_error() {
+fn counts_a_visit_however_much_a_stranger_sends_with_it_and_logs_no_error() {
     let api = RuntimeApi::start();
     let function = Function::start(api.address(), &[]);
-    let padding = "x".repeat(10 * 1024);
-    for (pointer, value) in [
-        ("/headers/x-scanner", json!("a\u{1}b")),
-        ("/headers/a(b", json!("c")),
-        ("/headers/referer", json!(padding)),
-        ("/cookies", json!([format!("a={padding}"), "count=2"])),
-        ("/rawQueryString", json!("q=\"a b\"")),
-        ("/version", json!("3.0")),
-        ("/body", json!("x".repeat(6 * 1024 * 1024))),
-    ] {
+    let many = (0..30_000).map(|number| (format!("x{number}"), json!("")));
+    let sent = [
+        json!({ "headers": { "referer": "x".repeat(10 * 1024) } }),
+        json!({ "headers": many.collect::<Value>() }),
+        json!({ "cookies": [format!("a={}", "x".repeat(10 * 1024)), "count=2"] }),
+        json!({ "body": "x".repeat(6 * 1024 * 1024) }),
+    ];
+    for difference in &sent {
         let mut event = sample("return_visit");
-        match pointer.strip_prefix("/headers/") {
-            Some(name) => event["headers"][name] = value,
-            None => event[&pointer[1..]] = value,
-        }
+        json_patch::merge(&mut event, difference);
         assert_counts(&api.invoke(event.to_string()).unwrap(), 3);
     }
     let log = function.end();
-    assert_eq!(log.len(), 8, "{log:#?}");
+    assert_eq!(log.len(), 1 + sent.len(), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:#?}");
 }
 
@@ -230,21 +226,39 @@ fn sets_the_cookies_lifetime_from_its_setting() {
 }
 
 #[test]
-fn does_not_start_with_an_invalid_setting_and_says_why() {
-    for (variable, value, expected) in [
-        ("COUNT_COOKIE_MAX_AGE_DAYS", "", "400"),
-        ("COUNT_COOKIE_MAX_AGE_DAYS", "401", "400"),
-        ("COUNT_COOKIE_MAX_AGE_DAYS", "forever", "400"),
-        ("COUNT_EMBED_ORIGINS", "*", "https://"),
-        ("COUNT_EMBED_ORIGINS", "https://example.com/", "https://"),
-    ] {
+fn does_not_start_with_an_invalid_lifetime_and_says_why() {
+    for value in ["", "401", "forever"] {
         let api = RuntimeApi::start();
-        let function = Function::start(api.address(), &[(variable, value)]);
+        let function = Function::start(api.address(), &[("COUNT_COOKIE_MAX_AGE_DAYS", value)]);
         let message = assert_ends_with_a_message(function);
-        for part in [variable, &format!("{value:?}"), expected] {
-            assert!(message.contains(part), "no {part} in {message}");
-        }
+        let expected = format!("COUNT_COOKIE_MAX_AGE_DAYS={value:?} is not a whole number of days");
+        assert!(message.starts_with(&expected), "{message}");
     }
+}
+
+#[test]
+fn starts_without_an_invalid_origin_and_names_it() {
+    let origins = "https://blog.example.com https://other.example:99999, *";
+    let variables = [("COUNT_EMBED_ORIGINS", origins)];
+    let log = log_of(&variables, &[sample("embedded_return_visit")]);
+    let log: Vec<Value> = log
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (line, entry) in log.iter().zip(["\"https://other.example:99999\"", "\"*\""]) {
+        assert_eq!(line["level"], "WARN");
+        let message = line["message"].as_str().unwrap();
+        assert!(
+            message.contains("COUNT_EMBED_ORIGINS") && message.contains(entry),
+            "{message}"
+        );
+    }
+    assert_eq!(log[2]["message"], "start");
+    assert_eq!(
+        (&log[3]["message"], &log[3]["embedded"]),
+        (&json!("visit"), &json!(true))
+    );
+    assert_eq!(log.len(), 4);
 }
 
 #[test]
@@ -264,8 +278,14 @@ fn after_a_faulty_delivery_the_next_visit_counts_correctly() {
         assert_counts(&api.invoke_with(fault, event).unwrap(), 3);
         Browser::new().visit(&api);
         let log = function.end();
-        let logged = log.iter().any(|line| line.contains("500"));
-        assert_eq!(logged, fault == Fault::AnswerRefused, "{log:#?}");
+        let failures: Vec<_> = log.iter().filter(|line| line.contains("500")).collect();
+        assert_eq!(
+            !failures.is_empty(),
+            fault == Fault::AnswerRefused,
+            "{log:#?}"
+        );
+        let named = failures.iter().all(|line| line.contains(&request_id(1)));
+        assert!(named, "{log:#?}");
     }
 }
 
@@ -294,6 +314,72 @@ fn assert_ends_with_a_message(function: Function) -> String {
     let message = last["message"].as_str().unwrap();
     assert_ne!(message, "");
     message.to_owned()
+}
+
+// A page in another language
+
+#[test]
+#[ignore = "builds the program again for each language: make test runs it"]
+fn a_page_in_any_language_reaches_every_client() {
+    for letter in ['ж', 'あ', '🍪'] {
+        let folder = env::current_dir().unwrap().join("target/translated");
+        let source = folder.join("src");
+        fs::create_dir_all(&source).unwrap();
+        for file in ["askama.toml", "build.rs", "Cargo.lock", "Cargo.toml"] {
+            let text = fs::read_to_string(file).unwrap();
+            // Another name, so that Cargo keeps the program itself.
+            let text = text.replacen("name = \"page-visit-counter\"", "name = \"translated\"", 1);
+            let is_manifest = file == "Cargo.toml";
+            let library = if is_manifest {
+                "[workspace]\n[lib]\nname = \"page_visit_counter\"\n"
+            } else {
+                ""
+            };
+            fs::write(folder.join(file), text + library).unwrap();
+        }
+        for file in fs::read_dir("src").unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), source.join(file.file_name())).unwrap();
+        }
+        let page = fs::read_to_string("src/page.html").unwrap();
+        fs::write(source.join("page.html"), translated(&page, letter)).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--quiet", "--manifest-path"])
+            .arg(folder.join("Cargo.toml"));
+        assert!(
+            build
+                .env("CARGO_TARGET_DIR", "target")
+                .status()
+                .unwrap()
+                .success()
+        );
+
+        let api = RuntimeApi::start();
+        let variables = [("AWS_LAMBDA_RUNTIME_API", &*api.address().to_string())];
+        let _function = Function::spawn(&mut Command::new("target/debug/translated"), variables);
+        let answer = api.invoke(sample("return_visit").to_string()).unwrap();
+        assert_counts(&answer, 3);
+        let page = body(&answer);
+        assert!(page.matches(letter).count() > 1_000, "{page}");
+        let sent = answer["body"].as_str().unwrap().len();
+        assert!(sent < page.len(), "not compressed");
+    }
+}
+
+/// The page with this letter in place of each letter of its text.
+fn translated(page: &str, letter: char) -> String {
+    let (mut in_tag, mut in_code) = (false, false);
+    let text = page.chars().map(|it| {
+        in_tag = matches!(it, '<') || in_tag && it != '>';
+        in_code = matches!(it, '{') || in_code && it != '}';
+        if it.is_alphabetic() && !in_tag && !in_code {
+            letter
+        } else {
+            it
+        }
+    });
+    text.collect()
 }
 
 // Many visits

@@ -4,9 +4,11 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../it/support/invariants.rs"]
-mod invariants;
+#[path = "../../it/support/answer.rs"]
+mod answer;
 
 fuzz_target!(|event: &[u8]| {
-    invariants::check(event);
+    for origins in ["", "https://blog.example.com"] {
+        answer::Answer::to(event, origins);
+    }
 });

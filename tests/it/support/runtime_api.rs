@@ -63,7 +63,7 @@ struct Shared {
     events: sync::mpsc::UnboundedSender<Invocation>,
     next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
     /// The events that the function is working on, by request id, and the number of the latest request.
-    under_way: Mutex<(HashMap<String, Invocation>, u32)>,
+    under_way: Mutex<(HashMap<String, Invocation>, usize)>,
     polled: sync::Notify,
     sleeper: OnceLock<u32>,
 }
@@ -152,6 +152,11 @@ impl RuntimeApi {
     }
 }
 
+/// The id of a request by its number, which starts at 1.
+pub(crate) fn request_id(number: usize) -> String {
+    format!("8476a536-e9f4-11e8-9739-{number:012x}")
+}
+
 async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
     let invocation = shared.next.lock().await.recv().await.unwrap();
@@ -159,7 +164,7 @@ async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     let id = {
         let (under_way, latest) = &mut *shared.under_way.lock().unwrap();
         *latest += 1;
-        let id = format!("8476a536-e9f4-11e8-9739-{latest:012x}");
+        let id = request_id(*latest);
         under_way.insert(id.clone(), invocation);
         id
     };

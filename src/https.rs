@@ -1,17 +1,17 @@
-//! Whether the visitor's browser spoke HTTPS.
+//! Whether a request arrived over HTTPS.
 
 use std::net::Ipv4Addr;
 
 use lambda_http::http::{HeaderMap, header, uri::Authority};
 
-/// Whether the request left the browser over HTTPS.
+/// Whether the request arrived over HTTPS.
 ///
 /// The front door says so in `X-Forwarded-Proto`, and
 /// [VPC Lattice](https://docs.aws.amazon.com/vpc-lattice/latest/ug/http-targets.html) in
 /// `X-Forwarded-For-Proto`. Without either the answer is yes, because AWS serves public pages over HTTPS. The
 /// exception is a loopback host, where a development server answers over plain HTTP: Safari rejects a `Secure`
 /// cookie there, and the count would stay at 1.
-pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+pub(crate) fn is_used(headers: &HeaderMap) -> bool {
     let scheme = headers
         .get("x-forwarded-proto")
         .or_else(|| headers.get("x-forwarded-for-proto"));
@@ -50,9 +50,9 @@ mod tests {
     #[test]
     fn the_front_door_decides_whatever_the_host_is() {
         for host in [None, Some("example.org"), Some("localhost:9000")] {
-            assert!(is_https(&request(Some("https"), host)), "{host:?}");
-            assert!(!is_https(&request(Some("http"), host)), "{host:?}");
-            assert!(!is_https(&request(Some("HTTP"), host)), "{host:?}");
+            assert!(is_used(&request(Some("https"), host)), "{host:?}");
+            assert!(!is_used(&request(Some("http"), host)), "{host:?}");
+            assert!(!is_used(&request(Some("HTTP"), host)), "{host:?}");
         }
     }
 
@@ -61,9 +61,9 @@ mod tests {
         for (scheme, https) in [("https", true), ("http", false)] {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for-proto", HeaderValue::from_static(scheme));
-            assert_eq!(is_https(&headers), https, "{scheme}");
+            assert_eq!(is_used(&headers), https, "{scheme}");
             headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-            assert!(is_https(&headers), "other front doors pass that header on");
+            assert!(is_used(&headers), "other front doors pass that header on");
         }
     }
 
@@ -79,12 +79,12 @@ mod tests {
             "[::1]",
             "[::1]:9000",
         ] {
-            assert!(!is_https(&request(None, Some(host))), "{host}");
+            assert!(!is_used(&request(None, Some(host))), "{host}");
         }
     }
 
     #[test]
-    fn any_other_host_without_a_front_door_is_https() {
+    fn any_other_host_without_a_front_door_is_used() {
         for host in [
             "example.org",
             "localhost.example.org",
@@ -97,8 +97,8 @@ mod tests {
             "local host",
             ":9000",
         ] {
-            assert!(is_https(&request(None, Some(host))), "{host:?}");
+            assert!(is_used(&request(None, Some(host))), "{host:?}");
         }
-        assert!(is_https(&request(None, None)), "no host");
+        assert!(is_used(&request(None, None)), "no host");
     }
 }

@@ -1,0 +1,284 @@
+//! The events of every front door: the samples in `events/`, and what may be different in them.
+//!
+//! The page for each of its three stories is in `snapshots`; `INSTA_UPDATE=always cargo test --test it front_doors`
+//! updates them.
+
+use std::{collections::BTreeMap, fs};
+
+use json_patch::merge;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+use crate::{
+    requests::{FORGET, answer_of, not_allowed, notice, visit, visit_headers},
+    support::answer::Answer,
+};
+
+const BLOG: &str = "https://blog.example.com";
+
+pub(crate) fn sample(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(format!("events/{name}.json")).unwrap()).unwrap()
+}
+
+/// The answer, without the HTML of a page.
+fn answer(event: &Value) -> Option<Answer> {
+    let embedded = event["headers"]["referer"].is_string();
+    let origins = if embedded { BLOG } else { "" };
+    Answer::to(event.to_string().as_bytes(), origins).map(Answer::without_html)
+}
+
+/// Each sample with the answer that it gets.
+fn samples() -> BTreeMap<&'static str, Answer> {
+    let partitioned =
+        "count=3; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000";
+    [
+        ("first_visit", visit(1).gzip()),
+        ("return_visit", visit(3).gzip()),
+        ("malformed_count", visit(1).gzip()),
+        ("json_visit", visit(3).json("{\"count\":3}")),
+        ("text_visit", visit(3).text("3\n")),
+        (
+            "reset",
+            answer_of(303).header("location", "./").set_cookie(FORGET),
+        ),
+        ("forget", notice(200).set_cookie(FORGET)),
+        ("favicon", notice(404)),
+        ("prefetch", notice(403)),
+        (
+            "embedded_return_visit",
+            visit(3)
+                .set_cookie(partitioned)
+                .text("3\n")
+                .readable_from(BLOG),
+        ),
+        ("http_api_first_visit", visit(1).gzip()),
+        ("http_api_return_visit", visit(3).gzip()),
+        // Not compressed, although the browser accepts gzip: a REST API does not decode Base64.
+        ("rest_api_first_visit", visit(1)),
+        ("rest_api_return_visit", visit(3)),
+        ("alb_first_visit", visit(1).gzip()),
+        ("alb_return_visit", visit(3).gzip()),
+        ("alb_multi_value_first_visit", visit(1).gzip()),
+        ("alb_multi_value_return_visit", visit(3).gzip()),
+        ("vpc_lattice_first_visit", visit(1)),
+        ("vpc_lattice_return_visit", visit(3)),
+    ]
+    .into()
+}
+
+#[test]
+fn each_sample_gets_its_answer() {
+    let files = fs::read_dir("events").unwrap().map(|file| {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let answer = answer(&sample(name)).expect(name);
+        (name.to_owned(), answer)
+    });
+    let expected = samples().into_iter();
+    let expected = expected.map(|(name, answer)| (name.to_owned(), answer));
+    assert_eq!(
+        files.collect::<BTreeMap<_, _>>(),
+        expected.collect::<BTreeMap<_, _>>()
+    );
+}
+
+#[test]
+fn the_page_tells_each_of_its_stories() {
+    for story in ["first_visit", "return_visit", "malformed_count"] {
+        let page = Answer::to(sample(story).to_string().as_bytes(), "")
+            .unwrap()
+            .body;
+        // The style is compared by its hash in the Content-Security-Policy.
+        let (_, rest) = page.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!(story, page.replace(style, "…"));
+    }
+}
+
+#[test]
+#[rustfmt::skip] // one line each
+fn each_front_door_has_its_own_way_to_deliver_a_request() {
+    for (name, difference, expected) in [
+        // Cookies
+        ("return_visit", json!({ "cookies": [] }), visit(1).gzip()),
+        ("return_visit", json!({ "cookies": null }), visit(1).gzip()),
+        ("return_visit", json!({ "cookies": null, "headers": { "cookie": "a=b; count=7" } }), visit(8).gzip()),
+        ("return_visit", json!({ "cookies": ["cookie1", "count=2; count=41", "count=abc"] }), visit(42).gzip()),
+        ("return_visit", json!({ "cookies": [null, 7, "a=\u{1}", "count=2", "b=\n", ["count=9"]] }), visit(3).gzip()),
+        // `headers` holds the last line of a header, 2; `multiValueHeaders` holds all of them.
+        ("rest_api_return_visit", json!({ "multiValueHeaders": { "Cookie": ["count=7", "count=2"] } }), visit(8)),
+        ("alb_multi_value_return_visit", json!({ "multiValueHeaders": { "cookie": ["count=7", "count=2"] } }), visit(8).gzip()),
+        ("alb_multi_value_return_visit", json!({ "multiValueHeaders": { "cookie": ["a=\u{1}", 7, "count=2", null] } }), visit(3).gzip()),
+        ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
+
+        // A malformed query
+        ("return_visit", json!({ "rawQueryString": "q=\"a b\"&%zz=\u{0}" }), visit(3).gzip()),
+        ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
+
+        // Methods
+        ("return_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } }), visit_headers().gzip()),
+        ("alb_return_visit", json!({ "httpMethod": "\n" }), not_allowed("GET, HEAD")),
+        ("rest_api_return_visit", json!({ "httpMethod": "é" }), not_allowed("GET, HEAD")),
+        ("vpc_lattice_return_visit", json!({ "method": "G T" }), not_allowed("GET, HEAD")),
+
+        // Stages
+        ("return_visit", json!({ "rawPath": "/$default" }), notice(404)),
+        ("http_api_return_visit", http_api("/prod/", "prod"), visit(3).gzip()),
+        ("http_api_return_visit", http_api("/prod/x", "prod"), notice(404)),
+        ("http_api_return_visit", http_api("/prod", "prod"), answer_of(308).header("location", "prod/")),
+        ("rest_api_return_visit", json!({ "requestContext": { "path": "/Prod" } }), answer_of(308).header("location", "Prod/")),
+        ("rest_api_return_visit", rest_api("/", "/"), visit(3)), // a custom domain
+        ("rest_api_return_visit", rest_api("/Prod", "/Prod"), notice(404)), // a custom domain
+        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/Prod/"), notice(404)),
+        // The test button in API Gateway's console sends no `requestContext.path`.
+        ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
+
+        // Plain HTTP between the visitor and the front door
+        ("alb_return_visit", json!({ "headers": { "x-forwarded-proto": "http" } }), visit(3).gzip().over_plain_http()),
+        ("vpc_lattice_return_visit", json!({ "headers": { "x-forwarded-for-proto": ["http"] } }), visit(3).over_plain_http()),
+    ] {
+        let mut event = sample(name);
+        merge(&mut event, &difference);
+        assert_eq!(answer(&event), Some(expected), "{name} with {difference}");
+    }
+}
+
+fn http_api(path: &str, stage: &str) -> Value {
+    json!({ "rawPath": path, "requestContext": { "stage": stage } })
+}
+
+fn rest_api(path: &str, requested: &str) -> Value {
+    json!({ "path": path, "requestContext": { "path": requested } })
+}
+
+/// aws-lambda-rust-runtime issue 786, aws-lambda-web-adapter issue 732.
+#[test]
+fn only_the_header_that_http_forbids_is_left_out() {
+    for (name, expected) in return_visits() {
+        for (header, line) in [
+            ("x", json!("a\u{1}b")),
+            ("x", json!("\u{7f}")),
+            ("x", json!("\r\nSet-Cookie: count=9")),
+            ("a(b", json!("c")),
+            ("é", json!("c")),
+            ("", json!("c")),
+            ("\n", json!("c")),
+            ("x", json!(null)),
+            ("x", json!(7)),
+            ("x", json!({ "cookie": "count=9" })),
+        ] {
+            for line in [line.clone(), json!([line])] {
+                let mut event = sample(name);
+                for map in ["headers", "multiValueHeaders"] {
+                    if let Some(headers) = event[map].as_object_mut() {
+                        headers.insert(header.to_owned(), line.clone());
+                    }
+                }
+                let answer = answer(&event).expect("an answer");
+                assert_eq!(answer, expected, "{name} with {header:?}: {line}");
+            }
+        }
+    }
+}
+
+/// Everything else in an event may be absent, null or anything else.
+const READ: [&str; 12] = [
+    "/cookies",
+    "/headers",
+    "/httpMethod",
+    "/method",
+    "/multiValueHeaders",
+    "/path",
+    "/rawPath",
+    "/requestContext",
+    "/requestContext/elb",
+    "/requestContext/http",
+    "/requestContext/http/method",
+    "/requestContext/stage",
+];
+
+#[test]
+fn a_field_that_the_counter_does_not_read_changes_nothing_whatever_it_is() {
+    let mut tried = 0;
+    for (name, expected) in return_visits() {
+        let mut fields = Vec::new();
+        list_fields(&sample(name), "", &mut fields);
+        for (parent, field) in fields {
+            let is_header = parent.ends_with("eaders");
+            let is_requested_path = name.starts_with("rest") && field == "path";
+            if is_header || is_requested_path || READ.contains(&&*format!("{parent}/{field}")) {
+                continue;
+            }
+            for value in [
+                None,
+                Some(json!(null)),
+                Some(json!(true)),
+                Some(json!(-1)),
+                Some(json!(1_795_428_000.25)),
+                Some(json!("x")),
+                Some(json!(["x"])),
+                Some(json!({ "x": "x" })),
+            ] {
+                let mut event = sample(name);
+                let object = event.pointer_mut(&parent).unwrap().as_object_mut().unwrap();
+                match value.clone() {
+                    Some(value) => drop(object.insert(field.clone(), value)),
+                    None => drop(object.remove(&field)),
+                }
+                let answer = answer(&event);
+                assert_eq!(
+                    answer.as_ref(),
+                    Some(&expected),
+                    "{name}: {parent}/{field}: {value:?}"
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
+/// The fields of an event and of the objects in it, each with the path of its object.
+fn list_fields(object: &Value, path: &str, fields: &mut Vec<(String, String)>) {
+    for (name, value) in object.as_object().into_iter().flatten() {
+        fields.push((path.to_owned(), name.clone()));
+        list_fields(value, &format!("{path}/{name}"), fields);
+    }
+}
+
+/// A return visit through each front door, and the answer.
+fn return_visits() -> impl Iterator<Item = (&'static str, Answer)> {
+    samples()
+        .into_iter()
+        .filter(|(name, _)| name.ends_with("return_visit"))
+}
+
+#[test]
+fn an_event_without_a_request_has_no_answer() {
+    for event in [
+        "null",
+        "7",
+        "[]",
+        "{}",
+        r#"{"Records":[{"body":"count=7"}]}"#,
+        "{",
+        "",
+        "\u{ff}",
+    ] {
+        assert_eq!(Answer::to(event.as_bytes(), ""), None, "{event}");
+    }
+    assert_eq!(Answer::to(b"\xff\xfe", ""), None);
+    for (name, field) in [
+        ("return_visit", "headers"),
+        ("return_visit", "cookies"),
+        ("return_visit", "rawPath"),
+        ("return_visit", "requestContext"),
+        ("rest_api_return_visit", "httpMethod"),
+        ("alb_return_visit", "path"),
+        ("vpc_lattice_return_visit", "method"),
+    ] {
+        let mut event = sample(name);
+        event[field] = json!(7);
+        assert_eq!(answer(&event), None, "{name}: {field}");
+    }
+}

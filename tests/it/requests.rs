@@ -1,0 +1,463 @@
+//! What the counter promises: requests, and the whole answers that they get.
+//!
+//! A request is a method and a path, with a header on each further line. `front_doors.rs` has the events.
+
+use std::collections::BTreeMap;
+
+use pretty_assertions::assert_eq;
+use serde_json::json;
+
+use crate::support::answer::Answer;
+
+const ATTRIBUTES: &str = "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000";
+const PARTITIONED: &str = "HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000";
+pub(crate) const FORGET: &str = "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
+
+/// Two sites that may show the count.
+const LISTED: &str = "https://blog.example.com https://other.example";
+const BLOG: &str = "https://blog.example.com";
+
+/// The answer to a request that comes through a Function URL.
+fn answer(origins: &str, request: &str) -> Answer {
+    let mut lines = request.split('\n');
+    let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
+    let mut headers = BTreeMap::<_, Vec<_>>::new();
+    for line in lines {
+        let (name, line) = line.split_once(": ").unwrap();
+        headers.entry(name).or_default().push(line);
+    }
+    let event = json!({
+        "rawPath": path,
+        "headers": headers,
+        "requestContext": { "http": { "method": method } },
+    });
+    Answer::to(event.to_string().as_bytes(), origins).expect("an answer")
+}
+
+#[track_caller]
+fn assert_answer(request: &str, expected: &Answer) {
+    assert_eq!(&answer("", request).without_html(), expected, "{request}");
+}
+
+/// The same whether sites are listed or not, but for `Vary`.
+#[track_caller]
+fn assert_answer_everywhere(request: &str, expected: &Answer) {
+    assert_answer(request, expected);
+    let varied = expected.clone().vary_origin();
+    assert_eq!(answer(LISTED, request).without_html(), varied, "{request}");
+}
+
+pub(crate) fn answer_of(status: u16) -> Answer {
+    Answer {
+        status,
+        headers: [].into(),
+        set_cookie: None,
+        body: String::new(),
+        is_https: true,
+    }
+}
+
+/// The answer to HEAD.
+pub(crate) fn visit_headers() -> Answer {
+    notice(200).header("vary", "Accept, Accept-Encoding")
+}
+
+pub(crate) fn visit(count: u64) -> Answer {
+    visit_headers().set_cookie(&format!("count={count}; {ATTRIBUTES}"))
+}
+
+/// A short page.
+pub(crate) fn notice(status: u16) -> Answer {
+    answer_of(status).header("content-type", "text/html; charset=utf-8")
+}
+
+pub(crate) fn not_allowed(allow: &str) -> Answer {
+    notice(405).header("allow", allow)
+}
+
+impl Answer {
+    pub(crate) fn header(mut self, name: &str, line: &str) -> Self {
+        self.headers.insert(name.to_owned(), line.to_owned());
+        self
+    }
+
+    pub(crate) fn set_cookie(mut self, line: &str) -> Self {
+        self.set_cookie = Some(line.to_owned());
+        self
+    }
+
+    pub(crate) fn json(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self.header("content-type", "application/json")
+    }
+
+    pub(crate) fn text(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self.header("content-type", "text/plain; charset=utf-8")
+    }
+
+    pub(crate) fn gzip(self) -> Self {
+        self.header("content-encoding", "gzip")
+    }
+
+    pub(crate) fn over_plain_http(mut self) -> Self {
+        self.set_cookie = self.set_cookie.map(|cookie| cookie.replace("; Secure", ""));
+        self.is_https = false;
+        self
+    }
+
+    /// With the headers that let a script on this origin read the answer.
+    pub(crate) fn readable_from(self, origin: &str) -> Self {
+        self.vary_origin()
+            .header("access-control-allow-origin", origin)
+            .header("access-control-allow-credentials", "true")
+    }
+
+    pub(crate) fn vary_origin(self) -> Self {
+        let vary = self.headers.get("vary");
+        let vary = vary.map_or("Origin".to_owned(), |vary| format!("{vary}, Origin"));
+        self.header("vary", &vary)
+    }
+
+    /// Without the words of a page, which `front_doors.rs` compares.
+    pub(crate) fn without_html(mut self) -> Self {
+        if self
+            .headers
+            .get("content-type")
+            .is_some_and(|it| it.starts_with("text/html"))
+        {
+            self.body.clear();
+        }
+        self
+    }
+}
+
+#[test]
+fn each_visit_is_one_more_than_the_browser_sent_and_a_new_visitor_starts_at_1() {
+    for (cookies, count) in [
+        ("", 1),
+        ("\ncookie: ", 1),
+        ("\ncookie: count=0", 1),
+        ("\ncookie: count=9999", 10_000),
+        ("\ncookie: count=abc", 1),
+        ("\ncookie: Count=7", 1),
+        ("\ncookie: count=18446744073709551614", u64::MAX),
+        ("\ncookie: count=18446744073709551615", u64::MAX),
+        ("\ncookie: theme=dark; count=\"2\"; city=São Paulo", 3),
+        (
+            "\ncookie: a=b\ncookie: count=2; count=41; count=abc\ncookie: count=",
+            42,
+        ),
+        ("\nhost: 1234567890.{dns}\ncookie: count=2", 3),
+    ] {
+        assert_answer_everywhere(&format!("GET /{cookies}"), &visit(count));
+    }
+}
+
+#[test]
+fn the_answer_has_the_form_and_the_coding_that_the_client_prefers() {
+    for (headers, expected) in [
+        ("accept: application/json", visit(3).json("{\"count\":3}")),
+        ("accept: text/plain", visit(3).text("3\n")),
+        (
+            "accept: application/json;;charset=utf-8",
+            visit(3).json("{\"count\":3}"),
+        ),
+        ("accept: text/html\naccept-encoding: gzip", visit(3).gzip()),
+        (
+            "accept: text/plain\naccept-encoding: gzip",
+            visit(3).text("3\n"),
+        ),
+        ("accept-encoding: br", visit(3)),
+    ] {
+        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &expected);
+        let mut described = expected;
+        described.set_cookie = None;
+        described.body.clear();
+        assert_answer_everywhere(&format!("HEAD /\ncookie: count=2\n{headers}"), &described);
+    }
+}
+
+#[test]
+fn health_checks_get_an_empty_answer_and_do_not_count() {
+    for agent in [
+        "ELB-HealthChecker/2.0",
+        "Amazon-Route53-Health-Check-Service (ref 01234567; report http://amzn.to/1vsZADi)",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let request =
+                format!("{method} /\nuser-agent: {agent}\naccept-encoding: gzip, compressed");
+            let answer = answer("", &request);
+            assert_eq!(answer.body, "", "{request}");
+            assert_eq!(answer, visit_headers(), "{request}");
+        }
+    }
+    for agent in [
+        "curl/8.0 ELB-HealthChecker/2.0",
+        "elb-healthchecker/2.0",
+        "",
+    ] {
+        assert_answer(&format!("GET /\nuser-agent: {agent}"), &visit(1));
+    }
+}
+
+#[test]
+fn any_other_path_is_not_found_and_leads_back() {
+    for (path, home) in [
+        ("/favicon.ico", "./"),
+        ("/Reset", "./"),
+        ("/reset/", "../"),
+        ("//", "../"),
+        ("/\u{1}é", "./"),
+        ("/a/b/c", "../../"),
+        (&"/a".repeat(17), &*"../".repeat(16)),
+        (&"/a".repeat(18), "./"),
+    ] {
+        for method in ["GET", "POST"] {
+            let request = format!("{method} {path}\ncookie: count=2");
+            assert_answer_everywhere(&request, &notice(404));
+            let page = answer("", &request).body;
+            assert!(page.contains(&format!("<a href=\"{home}\">")), "{request}");
+        }
+        assert_answer(&format!("HEAD {path}"), &notice(404));
+    }
+}
+
+#[test]
+fn a_reset_or_forget_from_the_page_deletes_the_cookie() {
+    for from_the_page in [
+        "\nsec-fetch-site: same-origin",
+        "\nsec-fetch-site: none",
+        // Plain HTTP, and old browsers
+        "\nhost: example.com\norigin: https://example.com",
+        // A program
+        "",
+    ] {
+        for plain in [false, true] {
+            let scheme = if plain {
+                "\nx-forwarded-proto: http"
+            } else {
+                ""
+            };
+            let over = |answer: Answer| {
+                if plain {
+                    answer.over_plain_http()
+                } else {
+                    answer
+                }
+            };
+            let reset = over(answer_of(303).header("location", "./").set_cookie(FORGET));
+            assert_answer(&format!("POST /reset{from_the_page}{scheme}"), &reset);
+            // No redirect, which would lead to a visit and set the cookie again.
+            let forget = over(notice(200).set_cookie(FORGET));
+            assert_answer(&format!("POST /forget{from_the_page}{scheme}"), &forget);
+        }
+    }
+    let page = answer("", "POST /forget").body;
+    assert!(page.contains("<a href=\"./\">"), "{page}");
+    let page = page.replace("<span>", "").replace("</span>", "");
+    assert!(page.contains(&format!(">Set-Cookie: {FORGET}<")), "{page}");
+}
+
+#[test]
+fn another_site_cannot_delete_the_cookie() {
+    for from_elsewhere in [
+        "sec-fetch-site: cross-site",
+        "sec-fetch-site: same-site",
+        "sec-fetch-site: ",
+        "sec-fetch-site: Same-Origin",
+        "sec-fetch-site: same-origin\nsec-fetch-site: cross-site",
+        "origin: https://evil.example\nhost: example.com",
+        "origin: null\nhost: example.com",
+    ] {
+        for path in ["/reset", "/forget"] {
+            assert_answer_everywhere(&format!("POST {path}\n{from_elsewhere}"), &notice(403));
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_another_method_says_which_are_allowed() {
+    for (path, allow, methods) in [
+        ("/", "GET, HEAD", ["POST", "PUT", "OPTIONS", "get", "G(T"]),
+        ("/reset", "POST", ["GET", "HEAD", "OPTIONS", "post", "é"]),
+        ("/forget", "POST", ["GET", "HEAD", "OPTIONS", "post", "\n"]),
+    ] {
+        for method in methods {
+            let answer = Answer::to(
+                json!({ "rawPath": path, "requestContext": { "http": { "method": method } } })
+                    .to_string()
+                    .as_bytes(),
+                "",
+            );
+            let answer = answer.map(Answer::without_html);
+            assert_eq!(answer, Some(not_allowed(allow)), "{method:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_request_whose_answer_nobody_sees_is_refused() {
+    for headers in [
+        "sec-purpose: prefetch",
+        "sec-purpose: prefetch;prerender",
+        "purpose: prefetch",
+        "purpose: Preview",
+        "x-purpose: preview",
+        "x-moz: prefetch",
+        "purpose: other\npurpose: preview",
+        "sec-fetch-dest: image\nsec-fetch-mode: no-cors",
+        "sec-fetch-dest: image\nsec-fetch-mode: cors",
+        "sec-fetch-dest: script",
+        "sec-fetch-dest: iframe\nsec-fetch-mode: navigate",
+        "sec-fetch-dest: empty\nsec-fetch-mode: no-cors",
+        "sec-fetch-mode: no-cors",
+        "sec-fetch-dest: ",
+    ] {
+        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &notice(403));
+    }
+}
+
+#[test]
+fn a_request_whose_answer_a_visitor_sees_counts() {
+    for headers in [
+        "sec-fetch-dest: document\nsec-fetch-mode: navigate",
+        "sec-fetch-dest: document\nsec-fetch-mode: navigate\nsec-fetch-site: cross-site",
+        "sec-fetch-dest: empty\nsec-fetch-mode: cors\nsec-fetch-site: same-origin",
+    ] {
+        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &visit(3));
+    }
+}
+
+/// The request of a script on a page of another site.
+fn fetch(method_and_path: &str, origin: &str, site: &str) -> String {
+    format!(
+        "{method_and_path}\norigin: {origin}\nsec-fetch-site: {site}\nsec-fetch-mode: cors\n\
+         sec-fetch-dest: empty\naccept: text/plain\ncookie: count=2"
+    )
+}
+
+#[test]
+fn a_fetch_from_a_listed_site_counts_in_a_cookie_for_that_site() {
+    for (site, attributes) in [
+        ("cross-site", PARTITIONED),
+        ("same-site", ATTRIBUTES),
+        ("same-origin", ATTRIBUTES),
+        ("none", ATTRIBUTES),
+        ("", ATTRIBUTES),
+    ] {
+        let expected = visit(3).text("3\n").readable_from(BLOG);
+        assert_eq!(
+            answer(LISTED, &fetch("GET /", BLOG, site)),
+            expected.set_cookie(&format!("count=3; {attributes}")),
+            "{site}"
+        );
+    }
+}
+
+#[test]
+fn a_visit_through_a_link_on_a_listed_site_counts_in_the_pages_own_cookie() {
+    let visit_through_link = "GET /\nsec-fetch-site: cross-site\nsec-fetch-mode: navigate\n\
+                              sec-fetch-dest: document\ncookie: count=2";
+    assert_answer_everywhere(visit_through_link, &visit(3));
+    let with_origin = format!("{visit_through_link}\norigin: {BLOG}");
+    let answer = answer(LISTED, &with_origin).without_html();
+    assert_eq!(answer, visit(3).readable_from(BLOG));
+}
+
+#[test]
+fn a_listed_site_may_read_answers_that_are_not_visits() {
+    for (request, expected) in [
+        ("GET /x", notice(404)),
+        ("PUT /", not_allowed("GET, HEAD")),
+        ("POST /reset", notice(403)),
+        ("POST /forget", notice(403)),
+        ("OPTIONS /", not_allowed("GET, HEAD")),
+        ("GET /\nsec-purpose: prefetch;prerender", notice(403)),
+        ("HEAD /", visit_headers().text("")),
+    ] {
+        let answer = answer(LISTED, &fetch(request, BLOG, "cross-site")).without_html();
+        assert_eq!(answer, expected.readable_from(BLOG), "{request}");
+    }
+}
+
+#[test]
+fn a_fetch_from_any_other_site_is_refused() {
+    for origin in [
+        "https://example.com",
+        "http://blog.example.com",
+        "https://blog.example.com:8443",
+        "https://blog.example.com.evil.example",
+        "https://BLOG.example.com",
+        "null",
+        "",
+    ] {
+        for request in ["GET /", "HEAD /"] {
+            for site in ["cross-site", "same-site"] {
+                assert_answer_everywhere(&fetch(request, origin, site), &notice(403));
+            }
+        }
+    }
+}
+
+#[test]
+fn listed_sites_may_send_a_preflight() {
+    let permitted = answer_of(204)
+        .header("access-control-allow-methods", "GET")
+        .header("access-control-max-age", "7200")
+        .readable_from(BLOG);
+    for (names, allowed) in [
+        ("traceparent,x-site", true),
+        (&*"x".repeat(1024), true),
+        (&*"x".repeat(1025), false),
+        ("x-é", false),
+    ] {
+        let preflight = format!(
+            "OPTIONS /\naccess-control-request-method: GET\naccess-control-request-headers: {names}"
+        );
+        let mut expected = permitted.clone();
+        if allowed {
+            expected = expected.header("access-control-allow-headers", names);
+        }
+        assert_eq!(
+            answer(LISTED, &fetch(&preflight, BLOG, "cross-site")),
+            expected
+        );
+        for origin in ["https://example.com", "null"] {
+            let refused = fetch(&preflight, origin, "cross-site");
+            assert_answer_everywhere(&refused, &not_allowed("GET, HEAD"));
+        }
+        assert_answer(
+            &fetch(&preflight, BLOG, "cross-site"),
+            &not_allowed("GET, HEAD"),
+        );
+    }
+}
+
+#[test]
+fn the_page_needs_no_script_and_nothing_from_elsewhere() {
+    for count in ["", "2", "abc"] {
+        let page = answer("", &format!("GET /\ncookie: count={count}")).body;
+        let page = page
+            .replace("http://www.w3.org/2000/svg", "")
+            .replace("url(\"data:", "");
+        for forbidden in [
+            "<script", "http:", "https:", "src=", "@import", "url(", "style=",
+        ] {
+            assert!(!page.contains(forbidden), "{count}: {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn no_answer_repeats_anything_from_the_request() {
+    let names = "accept cookie host origin referer sec-fetch-site user-agent";
+    let headers = names.replace(' ', ": zq7\n") + ": zq7";
+    let routes = "GET /, POST /reset, POST /forget, zq7 /, zq7 /reset, GET /zq7/zq7";
+    for route in routes.split(", ") {
+        for request in [route, &format!("{route}\n{headers}")] {
+            let told = format!("{:?}", answer("", request));
+            assert!(!told.contains("zq7"), "{request}: {told}");
+        }
+    }
+}
