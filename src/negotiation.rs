@@ -161,6 +161,11 @@ mod tests {
                 "text/plain; a=\"b, c\", application/json;q=0.9",
                 Representation::Text,
             ),
+            (
+                "text/plain;q=0.5;a=\", application/json,\"",
+                Representation::Text,
+            ),
+            ("image/png;a=\"b\", text/plain", Representation::Text),
             ("text/plain, , application/json", Representation::Text),
             (",text/plain,", Representation::Text),
             ("*/*, text/plain", Representation::Text),

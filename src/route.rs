@@ -33,9 +33,9 @@ impl<'a> Route<'a> {
             .and_then(|path| path.strip_prefix(stage));
         match inside {
             Some("") => Self::StageWithoutSlash(stage),
-            Some(inside) if inside.starts_with('/') => Self::of_path(inside),
+            Some(inside) => Self::of_path(inside),
             // Behind a custom domain, the path may not contain the stage.
-            _ => Self::of_path(path),
+            None => Self::of_path(path),
         }
     }
 

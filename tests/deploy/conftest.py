@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import platform
+import re
 import signal
 import socket
 import subprocess
@@ -201,6 +202,17 @@ class Cloud:
         for url in urls:
             counts.append(self.visit(url, counts[-1]).count)
         return counts[1:]
+
+    def visit_twice(self, stack: str) -> tuple[bool, set[str]]:
+        """Whether tools/visit-twice.sh succeeds with the stack's outputs, and the addresses that counted."""
+        settings = f'cacert = "{self._certificate}"\nconnect-to = "::127.0.0.1:{self._port}"\nnoproxy = "*"\n'
+        (self._certificate.parent / ".curlrc").write_text(settings)
+        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs(stack).items()]
+        environment = self._environment | {"CURL_HOME": str(self._certificate.parent), "RETRIES": "0"}
+        script = [ROOT / "tools" / "visit-twice.sh"]
+        options = {"input": json.dumps(outputs), "stdout": subprocess.PIPE, "text": True, "check": False}
+        finished = subprocess.run(script, env=environment, **options)
+        return finished.returncode == 0, set(re.findall("(.+) counted 1, then 2", finished.stdout))
 
     def inventory(self) -> dict[str, list[str]]:
         """Everything that a stack of this project can leave behind, by kind, without SAM's own stack and bucket."""

@@ -93,32 +93,37 @@ def test_role_may_only_write_to_the_functions_own_logs(cloud: Cloud, stack: str)
     assert statements == [writing | {"Resource": log_group(cloud, stack)["arn"]}]
 
 
-def test_alarms_watch_this_function(cloud: Cloud, stack: str) -> None:
-    """The stand-in does not evaluate alarms. An alarm with a wrong name would never go off."""
-    alarms = alarms_of(cloud, stack)
-    ours = [{"Name": "FunctionName", "Value": cloud.outputs(stack)["FunctionName"]}]
-    metrics = {
-        (name, metric["MetricName"])
-        for name, alarm in alarms.items()
-        for metric in [m["MetricStat"]["Metric"] for m in alarm.get("Metrics", []) if "MetricStat" in m] or [alarm]
-        if (metric["Namespace"], metric["Dimensions"]) == ("AWS/Lambda", ours)
+def test_alarms_are_those_in_the_document(cloud: Cloud, stack: str, lowest: str) -> None:
+    """The stand-in does not evaluate alarms. An alarm with a wrong name or limit would never go off."""
+    found = {name: described(alarm) for name, alarm in alarms_of(cloud, lowest).items()}
+    document = (ROOT / "docs" / "dashboard.md").read_text()
+    rows = re.findall(r"^\| \w.* \| `(\w+Alarm)` \| (.+) \|$", document, re.MULTILINE)
+    assert dict(rows) == found
+    assert set(alarms_of(cloud, stack)) == set(found) - {"HttpApiErrorRateAlarm"}
+    own = {
+        "AWS/Lambda": [{"Name": "FunctionName", "Value": cloud.outputs(lowest)["FunctionName"]}],
+        "AWS/ApiGateway": [{"Name": "ApiId", "Value": cloud.resources(lowest)["VisitCounterHttpApi"]}],
     }
-    assert metrics == {
-        ("ErrorsAlarm", "Errors"),
-        ("ThrottlesAlarm", "Throttles"),
-        ("ServerErrorRateAlarm", "UrlRequestCount"),
-        ("ServerErrorRateAlarm", "Url5xxCount"),
-        ("SlowAlarm", "Duration"),
-    }
+    for alarm in alarms_of(cloud, lowest).values():
+        queries = alarm.get("Metrics", [])
+        for metric in [query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query] or [alarm]:
+            assert metric["Dimensions"] == own[metric["Namespace"]]
+        assert unknown_ids([query["Id"] for query in queries], alarm) == set()
+        assert [query["Id"] for query in queries if query.get("ReturnData", True)] == ["rate"] * bool(queries)
+        assert (alarm["TreatMissingData"], alarm["ActionsEnabled"]) == ("notBreaching", True)
     timeout = configuration(cloud, stack)["Timeout"] * 1000
-    assert 0.5 * timeout < alarms["SlowAlarm"]["Threshold"] < timeout
-    assert unknown_ids([query["Id"] for query in alarms["ServerErrorRateAlarm"]["Metrics"]], alarms) == set()
+    assert 0.5 * timeout < alarms_of(cloud, stack)["SlowAlarm"]["Threshold"] < timeout
 
 
-def test_dashboard_shows_the_metrics_and_alarms_of_this_stack(cloud: Cloud, stack: str) -> None:
+@pytest.mark.parametrize("which", ["stack", "lowest"])
+def test_dashboard_shows_the_metrics_and_alarms_of_its_stack(
+    cloud: Cloud, which: str, request: pytest.FixtureRequest
+) -> None:
     """CloudWatch draws an empty graph for a metric that does not exist."""
+    stack = request.getfixturevalue(which)
     cloudwatch, logs, outputs = cloud.client("cloudwatch"), cloud.client("logs"), cloud.outputs(stack)
-    body = cloudwatch.get_dashboard(DashboardName=cloud.resources(stack)["Dashboard"])["DashboardBody"]
+    resources = cloud.resources(stack)
+    body = cloudwatch.get_dashboard(DashboardName=resources["Dashboard"])["DashboardBody"]
     filters = logs.describe_metric_filters(logGroupName=outputs["LogGroupName"])["metricFilters"]
     counted = {transformation["metricName"] for found in filters for transformation in found["metricTransformations"]}
     published = {"Invocations", "Duration", "Errors", "Throttles", "UrlRequestCount", "Url4xxCount", "Url5xxCount"}
@@ -136,6 +141,8 @@ def test_dashboard_shows_the_metrics_and_alarms_of_this_stack(cloud: Cloud, stac
             metric = [metric[index] if part == "." else part for index, part in enumerate(parts)] or metric
             shown.add(tuple(metric))
     own = {("AWS/Lambda", name, "FunctionName", outputs["FunctionName"]) for name in published}
+    if api := resources.get("VisitCounterHttpApi"):
+        own |= {("AWS/ApiGateway", name, "ApiId", api) for name in ("Count", "4xx", "5xx")}
     assert shown - {()} == own | {(stack, name) for name in counted}
     assert sorted(alarms) == sorted(alarm["AlarmArn"] for alarm in alarms_of(cloud, stack).values())
 
@@ -191,14 +198,14 @@ def test_another_domain_with_the_owners_certificate_replaces_the_first(cloud: Cl
     outputs, domain = cloud.outputs(highest), domain_of(cloud, DOMAINS[1])
     assert outputs["DomainTarget"] == domain["ApiGatewayDomainName"]
     assert domain["CertificateArn"] == certificate
-    assert cloud.counts(outputs["DomainUrl"], page) == ["1", "2"]
+    assert cloud.visit_twice(highest) == (True, {page, outputs["HttpApiUrl"], outputs["DomainUrl"]})
     assert cloud.visit(f"https://{DOMAINS[0]}/").count is None
     left = cloud.inventory()
     assert (left["domains"], left["certificates"]) == ([DOMAINS[1]], ["*.example.com"])
     assert "DNS records" not in left
 
 
-def test_domain_can_be_removed_and_the_page_turned_off(cloud: Cloud, highest: str) -> None:
+def test_domain_can_be_removed_and_the_page_turned_off_and_on_again(cloud: Cloud, highest: str) -> None:
     page = cloud.outputs(highest)["PageUrl"]
     none = {"DomainName": "", "HostedZoneId": "", "CertificateArn": ""}
     off = {"MaxConcurrency": 0, "Architecture": OTHER_ARCHITECTURE}
@@ -208,6 +215,12 @@ def test_domain_can_be_removed_and_the_page_turned_off(cloud: Cloud, highest: st
     assert "domains" not in cloud.inventory()
     assert configuration(cloud, highest)["Architectures"] == [OTHER_ARCHITECTURE]
     assert cloud.visit(page).status == 429
+    assert cloud.visit_twice(highest) == (False, set())
+    silent = [name for name, alarm in alarms_of(cloud, highest).items() if not alarm["ActionsEnabled"]]
+    assert silent == ["ThrottlesAlarm"]
+    cloud.sam(*cloud.deployment(highest, **HIGHEST | none | {"MaxConcurrency": 1}))
+    assert cloud.visit_twice(highest) == (True, {page})
+    assert all(alarm["ActionsEnabled"] for alarm in alarms_of(cloud, highest).values())
 
 
 def test_deployment_after_a_failed_build_is_refused_and_the_page_still_counts(
@@ -281,6 +294,22 @@ def alarms_of(cloud: Cloud, stack: str) -> dict[str, dict[str, Any]]:
     """The stack's alarms by logical id."""
     alarms = {alarm["AlarmName"]: alarm for alarm in cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]}
     return {name: alarms[physical] for name, physical in cloud.resources(stack).items() if physical in alarms}
+
+
+def described(alarm: dict[str, Any]) -> str:
+    """When an alarm goes off, as docs/dashboard.md says it."""
+    signs = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
+    queries = alarm.get("Metrics") or [{"Id": "rate", "MetricStat": alarm | {"Metric": alarm}}]
+    terms, period = {}, 0
+    for query in [query for query in queries if "MetricStat" in query]:
+        metric = query["MetricStat"]
+        statistic = metric.get("Stat") or metric.get("ExtendedStatistic") or metric["Statistic"]
+        terms[query["Id"]], period = f"{statistic}({metric['Metric']['MetricName']})", metric["Period"]
+    (expression,) = [query["Expression"] for query in queries if "Expression" in query] or ["rate"]
+    expression = re.sub(r"\b[a-z]\w*", lambda name: terms[name[0]], expression)
+    periods = alarm["EvaluationPeriods"]
+    times = f"{alarm.get('DatapointsToAlarm') or periods} of {periods} periods of {period // 60} min"
+    return f"`{expression}` {signs[alarm['ComparisonOperator']]} {alarm['Threshold']:,.0f} in {times}"
 
 
 def unknown_ids(ids: list[str | None], holder: object) -> set[str]:

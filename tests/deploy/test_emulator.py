@@ -1,60 +1,118 @@
-"""Runs the artifact of `sam build` in AWS's own Runtime Interface Emulator."""
+"""Runs the artifact of `sam build` in AWS's own Runtime Interface Emulator: its log lines, and what a visit costs.
+
+Each metric filter of the template is checked against the real lines.
+"""
 
 import base64
-import gzip
+import json
+import re
 from typing import Any
 
-import pytest
+import jsonpath_rfc9535
 
-from conftest import EMBEDDED, PREFETCH, ROOT, Emulator, request, stored_count
+from conftest import EMBEDDED, PREFETCH, ROOT, TEMPLATE, Emulator, request
 
-FORGOTTEN = ""  # the count that a reset stores
+# The line that the function logs about each of these requests, without the time.
+REQUESTS: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "first": (request(count=None), {"message": "visit", "count": 1, "form": "html"}),
+    "return": (request(), {"message": "visit", "count": 3, "form": "html"}),
+    "json": (request(accept="application/json"), {"message": "visit", "count": 3, "form": "json"}),
+    "embedded": (request(**EMBEDDED), {"message": "visit", "count": 3, "form": "text", "embedded": True}),
+    "reset": (request("POST", "/reset"), {"message": "reset"}),
+    "forget": (request("POST", "/forget"), {"message": "forget"}),
+    "prefetch": (request(**PREFETCH), {"message": "prefetch"}),
+}
+LOGGED = {"start": {"message": "start"}} | {name: line for name, (_, line) in REQUESTS.items()}
+NOT_LOGGED = [
+    *(request(path="/favicon.ico"), request("HEAD"), request(**EMBEDDED | {"origin": "https://example.net"})),
+    request(**{"user-agent": "ELB-HealthChecker/2.0"}),
+]
 
-# Each request, the status of its answer, and the count that the answer stores in the browser (None if it stores none).
-ANSWERS: dict[str, tuple[bytes, int, str | None]] = {
-    "json": (request(accept="application/json"), 200, "3"),
-    "embedded": (request(**EMBEDDED), 200, "3"),
-    "embedded elsewhere": (request(**EMBEDDED | {"origin": "https://example.net"}), 403, None),
-    "header that HTTP does not permit": (request(**{"x-\u0001": "\u0000"}), 200, "3"),
-    "prefetch": (request(**PREFETCH), 403, None),
-    "image": (request(**{"sec-fetch-dest": "image"}), 403, None),
-    "icon": (request(path="/favicon.ico"), 404, None),
-    "reset": (request("POST", "/reset"), 303, FORGOTTEN),
-    "forget": (request("POST", "/forget"), 200, FORGOTTEN),
+# Other lines that the log group may contain.
+OTHER_LINES = (
+    '{"time":"2026-01-01T00:00:00.000Z","type":"platform.report","record":{"status":"success"}}',
+    "START RequestId: 3f2b1c4d Version: $LATEST",
+    '{"level":"ERROR","message":"visit failed: panicked at src/page.rs"}',
+    '{"level":"INFO","message":"Visit","count":"1","embedded":"true"}',
+)
+
+VISITS = ["first", "return", "json", "embedded"]
+# The lines that each metric counts, with its value and its default.
+METRICS = {
+    "Visits": (VISITS, "1", 0),
+    "FirstVisits": (["first"], "1", 0),
+    "EmbeddedVisits": (["embedded"], "1", 0),
+    # No default, because a reset is not a visit with the count 0.
+    "VisitCount": (VISITS, "$.count", None),
+    "Resets": (["reset"], "1", 0),
+    "Forgets": (["forget"], "1", 0),
+    "Prefetches": (["prefetch"], "1", 0),
+    "ColdStarts": (["start"], "1", 0),
 }
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_artifact_answers_each_kind_of_request(emulator: Emulator, answer: str) -> None:
-    event, *expected = ANSWERS[answer]
-    assert summary(emulator.invoke(event)) == tuple(expected)
-
-
-@pytest.mark.parametrize("door", ["", "http_api_", "rest_api_", "alb_", "alb_multi_value_", "vpc_lattice_"])
-def test_artifact_counts_behind_each_front_door(emulator: Emulator, door: str) -> None:
-    first, again = ((ROOT / "events" / f"{door}{visit}_visit.json").read_bytes() for visit in ("first", "return"))
-    assert [summary(emulator.invoke(event)) for event in (first, again)] == [(200, "1"), (200, "3")]
-
-
-def test_artifact_compresses_the_page_for_clients_that_accept_gzip(emulator: Emulator) -> None:
-    compressed, plain = (emulator.invoke(request(**{"accept-encoding": it})) for it in ("gzip", "identity"))
-    assert (compressed["headers"]["content-encoding"], compressed["isBase64Encoded"]) == ("gzip", True)
-    assert gzip.decompress(base64.b64decode(compressed["body"])).decode() == plain["body"]
-
-
-def test_artifact_serves_the_next_visit_after_an_event_from_no_front_door(emulator: Emulator) -> None:
-    assert "errorMessage" in emulator.invoke(b'{"Records": []}')
-    assert summary(emulator.invoke(request())) == (200, "3")
-
-
-def summary(answer: dict[str, Any]) -> tuple[int, str | None]:
-    """The status of an answer and the count that it stores. Reads the format of every front door."""
-    assert "statusCode" in answer, answer
-    set_cookies = [
-        *answer.get("cookies", []),
-        *answer.get("multiValueHeaders", {}).get("set-cookie", []),
-        *(value for name, value in answer.get("headers", {}).items() if name.lower() == "set-cookie"),
+def test_each_metric_counts_the_right_lines_and_no_others(emulator: Emulator) -> None:
+    for event in [event for event, _ in REQUESTS.values()] + NOT_LOGGED:
+        assert emulator.invoke(event)["statusCode"] < 500
+    assert emulator.invoke(b'{"Records": []}')["errorType"] == "NotAnHttpRequest"
+    *lines, refusal = emulator.lines()
+    assert [json.loads(line) | {"timestamp": ""} for line in lines] == [
+        {"timestamp": "", "level": "INFO"} | line for line in LOGGED.values()
     ]
-    counts = {stored_count(cookie) for cookie in set_cookies}
-    assert len(counts) <= 1, f"several counts: {set_cookies}"
-    return answer["statusCode"], counts.pop() if counts else None
+    assert json.loads(refusal)["level"] == "ERROR"
+    written = dict(zip([*LOGGED, "refusal", *OTHER_LINES], [*lines, refusal, *OTHER_LINES], strict=True))
+    found = {}
+    for resource in TEMPLATE["Resources"].values():
+        if resource["Type"] == "AWS::Logs::MetricFilter":
+            pattern = resource["Properties"]["FilterPattern"]
+            (metric,) = resource["Properties"]["MetricTransformations"]
+            matched = [name for name, line in written.items() if matches(pattern, line)]
+            found[metric["MetricName"]] = (matched, metric["MetricValue"], metric.get("DefaultValue"))
+    assert found == METRICS
+
+
+def test_estimated_cost_is_that_of_the_document_and_of_the_measured_bytes(emulator: Emulator) -> None:
+    answer = emulator.invoke(request())
+    headers = sum(len(json.dumps(answer[field])) for field in ("headers", "cookies"))
+    (line,) = [line for line in emulator.lines() if '"visit"' in line]
+    dashboard, values = TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    visit_bytes, line_bytes = int(values["BytesPerVisit"]), int(values["BytesPerLogLine"])
+    assert abs(len(base64.b64decode(answer["body"])) + headers - visit_bytes) < 0.05 * visit_bytes
+    assert 0 <= line_bytes - len(line) < 0.1 * line_bytes
+
+    request_price, log_price, transfer_price = (
+        re.findall(rf"(0\.\d+) \* {factor}", dashboard)
+        for factor in ("invocations", r"\${BytesPerLogLine}", r"\${BytesPerVisit}")
+    )
+    _, arm_price, x86_price = values["GigabyteSecondPrice"]["Fn::If"]
+    document = (ROOT / "docs" / "cost-and-scale.md").read_text()
+    for words in (
+        *(f"${request_price[0]} per million", f"${arm_price} per GB-second", f"a GB-second costs ${x86_price}"),
+        *(f"{line_bytes} bytes per visit | ${log_price[0]} per GB", f"${transfer_price[0]} per GB"),
+        f"{visit_bytes / 1000} KB per visit",
+    ):
+        assert words in document
+    prices = (float(price[0]) for price in (request_price, log_price, transfer_price))
+    compute = 1000 * 0.125 * float(arm_price)
+    total = sum(price * amount for price, amount in zip(prices, (1, line_bytes / 1000, visit_bytes / 1000), strict=True))
+    assert f"**${total + compute:.2f}**" in document
+    assert f"cost [${total + compute:.2f}]" in (ROOT / "README.md").read_text()
+
+
+CONDITION = r'\$\.\w+ (?:= (?:"\w+"|\d+|\*)|IS TRUE)'
+PATTERN = re.compile(rf"\{{ ({CONDITION}|\({CONDITION}\)(?: && \({CONDITION}\))+) }}")
+
+
+def matches(pattern: str, line: str) -> bool:
+    """Whether a CloudWatch Logs filter pattern matches a line.
+
+    In moto and ministack, every JSON pattern matches, so no test could fail. CloudWatch's patterns are a dialect of
+    JSONPath's filters (RFC 9535): this function translates those in the template for a JSONPath library.
+    """
+    known = PATTERN.fullmatch(pattern)
+    assert known, f"matches() cannot translate this pattern: {pattern}"
+    condition = known[1]
+    for cloudwatch, jsonpath in {"$.": "@.", " = *": "", " IS TRUE": " == true", " = ": " == "}.items():
+        condition = condition.replace(cloudwatch, jsonpath)
+    # CloudWatch only compares JSON patterns with JSON lines.
+    return line.startswith("{") and bool(jsonpath_rfc9535.find(f"$[?{condition}]", [json.loads(line)]))

@@ -130,7 +130,8 @@ def test_stand_in_rejects_bad_values_and_says_what_is_expected(cloud: Cloud, bui
                 Parameters=[{"ParameterKey": parameter, "ParameterValue": value}],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
-        assert f"'{parameter}'" in str(refused.value)
+        # AWS words the beginning differently: Parameter NAME failed to satisfy constraint: must be ...
+        assert parameter in str(refused.value)
         assert VALUES[parameter].message in str(refused.value)
 
 
