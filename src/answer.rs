@@ -21,8 +21,9 @@ pub struct Answer {
     headers: HeaderMap,
     #[serde(skip_serializing_if = "HeaderMap::is_empty", serialize_with = "lists")]
     multi_value_headers: HeaderMap,
+    /// `cargo lambda watch` refuses an answer of payload 2.0 without this list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<[String; 1]>,
+    cookies: Option<Vec<String>>,
     /// Binary data is serialized as Base64.
     body: Body,
     is_base64_encoded: bool,
@@ -41,7 +42,7 @@ impl Answer {
             FrontDoor::HttpApi => {
                 answer.headers = parts.headers;
                 let cookie = answer.headers.remove(header::SET_COOKIE);
-                answer.cookies = cookie.map(|cookie| [text(&cookie).into_owned()]);
+                answer.cookies = Some(cookie.iter().map(|line| text(line).into_owned()).collect());
             }
             FrontDoor::RestApi => answer.multi_value_headers = parts.headers,
             FrontDoor::LoadBalancer => {
@@ -57,19 +58,11 @@ impl Answer {
 }
 
 fn texts<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        headers
-            .iter()
-            .map(|(name, line)| (name.as_str(), text(line))),
-    )
+    serializer.collect_map(headers.iter().map(|(name, line)| (name.as_str(), text(line))))
 }
 
 fn lists<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        headers
-            .iter()
-            .map(|(name, line)| (name.as_str(), [text(line)])),
-    )
+    serializer.collect_map(headers.iter().map(|(name, line)| (name.as_str(), [text(line)])))
 }
 
 fn text(line: &HeaderValue) -> Cow<'_, str> {
