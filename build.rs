@@ -15,10 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let hash = BASE64_STANDARD.encode(Sha256::digest(&style));
         // For page.rs and security_headers.rs.
         fs::write(out.join(format!("{name}.css")), &style)?;
-        println!(
-            "cargo::rustc-env={}_STYLE_SHA256={hash}",
-            name.to_uppercase()
-        );
+        println!("cargo::rustc-env={}_STYLE_SHA256={hash}", name.to_uppercase());
     }
 
     // For compression.rs.

@@ -99,8 +99,7 @@ fn header_value(value: String, max_age: Option<Duration>, jar: Jar) -> HeaderVal
             cookie.set_partitioned(true);
         }
     }
-    HeaderValue::try_from(cookie.to_string())
-        .expect("digits and fixed attributes are a header value")
+    HeaderValue::try_from(cookie.to_string()).expect("digits and fixed attributes are a header value")
 }
 
 #[cfg(test)]
@@ -129,11 +128,7 @@ mod tests {
             ("count=0", 0),
             ("count=18446744073709551615", u64::MAX),
         ] {
-            assert_eq!(
-                read_lines(&[line.as_bytes()]),
-                Received::Count(count.into()),
-                "{line:?}"
-            );
+            assert_eq!(read_lines(&[line.as_bytes()]), Received::Count(count.into()), "{line:?}");
         }
     }
 
@@ -165,11 +160,7 @@ mod tests {
             "count=%37",
             "count=7\u{a0}",
         ] {
-            assert_eq!(
-                read_lines(&[line.as_bytes()]),
-                Received::Malformed,
-                "{line:?}"
-            );
+            assert_eq!(read_lines(&[line.as_bytes()]), Received::Malformed, "{line:?}");
         }
     }
 
@@ -197,11 +188,7 @@ mod tests {
             "\u{a0}count=7",
             "\u{3000}count=7",
         ] {
-            assert_eq!(
-                read_lines(&[line.as_bytes()]),
-                Received::Nothing,
-                "{line:?}"
-            );
+            assert_eq!(read_lines(&[line.as_bytes()]), Received::Nothing, "{line:?}");
         }
     }
 
@@ -251,14 +238,7 @@ mod tests {
     #[test]
     fn a_session_cookie_has_every_other_attribute() {
         assert_eq!(
-            set(
-                3.into(),
-                &Settings {
-                    cookie_days: 0,
-                    ..Settings::default()
-                },
-                HTTPS
-            ),
+            set(3.into(), &Settings { cookie_days: 0, ..Settings::default() }, HTTPS),
             "count=3; HttpOnly; SameSite=Lax; Secure; Path=/"
         );
     }
@@ -281,13 +261,7 @@ mod tests {
 
     #[test]
     fn forgets_with_the_attributes_that_it_was_set_with() {
-        assert_eq!(
-            forget(HTTPS),
-            "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
-        );
-        assert_eq!(
-            forget(HTTP),
-            "count=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
-        );
+        assert_eq!(forget(HTTPS), "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
+        assert_eq!(forget(HTTP), "count=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
     }
 }

@@ -80,10 +80,7 @@ mod tests {
 
     #[test]
     fn only_a_single_exact_origin_from_the_list_is_listed() {
-        let listed = [
-            "https://a.example".to_owned(),
-            "https://b.example:8443".to_owned(),
-        ];
+        let listed = ["https://a.example".to_owned(), "https://b.example:8443".to_owned()];
         let caller = |lines: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for line in lines {

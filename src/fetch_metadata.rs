@@ -25,9 +25,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     let checkers = ["ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service"];
-    checkers
-        .iter()
-        .any(|checker| agent.is_some_and(|agent| agent.starts_with(checker.as_bytes())))
+    checkers.iter().any(|checker| agent.is_some_and(|agent| agent.starts_with(checker.as_bytes())))
 }
 
 /// Whether the browser will not display the answer: it asks for an image, a script or a frame, or does not let the
@@ -59,9 +57,7 @@ pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
     headers.get_all(header::ORIGIN).iter().any(|origin| {
         let origin = origin.as_bytes();
-        let named = origin
-            .strip_prefix(b"https://")
-            .or_else(|| origin.strip_prefix(b"http://"));
+        let named = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
         named.is_none() || named != host
     })
 }
@@ -77,10 +73,7 @@ mod tests {
     use super::*;
 
     fn request(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )])
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
     }
 
     #[test]
@@ -99,12 +92,9 @@ mod tests {
 
     #[test]
     fn a_visit_is_not_speculative() {
-        for (name, value) in [
-            ("sec-purpose", ""),
-            ("purpose", "fetch"),
-            ("x-moz", "livebookmarks"),
-            ("sec-fetch-mode", "prefetch"),
-        ] {
+        for (name, value) in
+            [("sec-purpose", ""), ("purpose", "fetch"), ("x-moz", "livebookmarks"), ("sec-fetch-mode", "prefetch")]
+        {
             assert!(!is_speculative(&request(name, value)), "{name}: {value}");
         }
         assert!(!is_speculative(&HeaderMap::new()));
@@ -132,13 +122,7 @@ mod tests {
             headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
             assert!(!is_from_elsewhere(&headers), "the browser has said");
         }
-        assert!(
-            is_from_elsewhere(&request("origin", "https://example.com")),
-            "no host"
-        );
-        assert!(
-            !is_from_elsewhere(&request("host", "example.com")),
-            "a program"
-        );
+        assert!(is_from_elsewhere(&request("origin", "https://example.com")), "no host");
+        assert!(!is_from_elsewhere(&request("host", "example.com")), "a program");
     }
 }

@@ -12,9 +12,7 @@ use lambda_http::http::{HeaderMap, header, uri::Authority};
 /// exception is a loopback host, where a development server answers over plain HTTP: Safari rejects a `Secure`
 /// cookie there, and the count would stay at 1.
 pub(crate) fn is_used(headers: &HeaderMap) -> bool {
-    let scheme = headers
-        .get("x-forwarded-proto")
-        .or_else(|| headers.get("x-forwarded-for-proto"));
+    let scheme = headers.get("x-forwarded-proto").or_else(|| headers.get("x-forwarded-for-proto"));
     match scheme {
         Some(scheme) => !scheme.as_bytes().eq_ignore_ascii_case(b"http"),
         None => !headers.get(header::HOST).is_some_and(|host| {

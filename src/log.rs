@@ -23,12 +23,7 @@ pub fn started() {
 
 /// A counted visit; `embedded` says whether a page of another site shows the count.
 pub(crate) fn visit(count: VisitCount, representation: Representation, embedded: bool) {
-    tracing::info!(
-        count = count.get(),
-        form = representation.name(),
-        embedded = embedded.then_some(true),
-        "visit"
-    );
+    tracing::info!(count = count.get(), form = representation.name(), embedded = embedded.then_some(true), "visit");
 }
 
 /// A visitor reset the count.
@@ -55,8 +50,7 @@ pub(crate) fn prefetch() {
 /// INFO that would be a third of the log.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(LevelFilter::INFO, |name| level(&name));
-    let is_text =
-        env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));
+    let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));
     let levels = Targets::new()
         // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
         // cookies and addresses.
@@ -68,27 +62,17 @@ pub fn init() {
         .with_target(env!("CARGO_CRATE_NAME"), level.min(LevelFilter::INFO));
     let lines = |which: fn(&Metadata) -> bool| {
         let lines = fmt::layer().with_target(false);
-        let lines = if is_text {
-            lines.boxed()
-        } else {
-            lines
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .boxed()
-        };
+        let lines =
+            if is_text { lines.boxed() } else { lines.json().flatten_event(true).with_span_list(false).boxed() };
         lines.with_filter(filter_fn(which))
     };
     let info = lines(|line| line.is_event() && *line.level() == Level::INFO);
     let warnings_and_errors = lines(|line| line.is_span() || *line.level() < Level::INFO);
-    tracing_subscriber::registry()
-        .with(levels)
-        .with(vec![info, warnings_and_errors])
-        .init();
+    tracing_subscriber::registry().with(levels).with(vec![info, warnings_and_errors]).init();
     panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
-/// Lambda uses the levels of `tracing`, and FATAL.
+/// Lambda uses `tracing`'s levels and FATAL.
 fn level(name: &str) -> LevelFilter {
     match name.parse() {
         Ok(level) => level,

@@ -26,8 +26,7 @@ async fn run() -> Result<(), Error> {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         return Err("this program runs on AWS Lambda; to see the page here, run `make run`".into());
     }
-    let service =
-        service_fn(move |event: LambdaEvent<Event>| ready(answer(event.payload, &settings)));
+    let service = service_fn(move |event: LambdaEvent<Event>| ready(answer(event.payload, &settings)));
     // The layer's span gives each error the request's id.
     let runtime = Runtime::new(service).layer(TracingLayer::new());
     log::started();

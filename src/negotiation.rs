@@ -26,9 +26,8 @@ impl Representation {
         let ranges: Vec<_> = elements(headers, header::ACCEPT).collect();
         let liking = |form: Self| -> Option<(u16, usize, Reverse<usize>)> {
             let matching = ranges.iter().enumerate();
-            let matching = matching.filter_map(|(position, (range, weight))| {
-                Some((form.specificity(range)?, *weight, Reverse(position)))
-            });
+            let matching = matching
+                .filter_map(|(position, (range, weight))| Some((form.specificity(range)?, *weight, Reverse(position))));
             // Only the most specific range sets a form's weight.
             let (specificity, weight, position) = matching.max()?;
             (weight > 0).then_some((weight, specificity, position))
@@ -45,9 +44,7 @@ impl Representation {
             Self::Json => ["*/*", "application/*", "application/json"],
             Self::Text => ["*/*", "text/*", "text/plain"],
         };
-        ranges
-            .iter()
-            .position(|own| range.eq_ignore_ascii_case(own))
+        ranges.iter().position(|own| range.eq_ignore_ascii_case(own))
     }
 
     /// Its `Content-Type`.
@@ -103,8 +100,7 @@ fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str
             match parameter.ok()?.split_once('=') {
                 Some(("q" | "Q", value)) if weight.is_none() => weight = Some(parse(value)?),
                 // A header's name is a token, as a parameter's name is.
-                Some((name, _))
-                    if !matches!(name, "q" | "Q") && name.parse::<HeaderName>().is_ok() => {}
+                Some((name, _)) if !matches!(name, "q" | "Q") && name.parse::<HeaderName>().is_ok() => {}
                 None if parameter.ok()?.is_empty() => {}
                 _ => return None,
             }
@@ -157,14 +153,8 @@ mod tests {
             ("image/png, text/plain", Representation::Text),
             ("application/*", Representation::Json),
             ("application/json;charset=utf-8", Representation::Json),
-            (
-                "text/plain; a=\"b, c\", application/json;q=0.9",
-                Representation::Text,
-            ),
-            (
-                "text/plain;q=0.5;a=\", application/json,\"",
-                Representation::Text,
-            ),
+            ("text/plain; a=\"b, c\", application/json;q=0.9", Representation::Text),
+            ("text/plain;q=0.5;a=\", application/json,\"", Representation::Text),
             ("image/png;a=\"b\", text/plain", Representation::Text),
             ("text/plain, , application/json", Representation::Text),
             (",text/plain,", Representation::Text),
@@ -175,19 +165,10 @@ mod tests {
             // A malformed element is left out alone.
             ("application/json, a/b|c", Representation::Json),
             ("application/json, nonsense", Representation::Json),
-            (
-                "text/plain;q=2, application/json;q=0.1",
-                Representation::Json,
-            ),
-            (
-                "text/plain;q=0.5;q=1, application/json;q=0.1",
-                Representation::Json,
-            ),
+            ("text/plain;q=2, application/json;q=0.1", Representation::Json),
+            ("text/plain;q=0.5;q=1, application/json;q=0.1", Representation::Json),
             ("\u{fc}, application/json", Representation::Json),
-            (
-                "text/plain;a=\u{fc}, application/json;q=0.1",
-                Representation::Text,
-            ),
+            ("text/plain;a=\u{fc}, application/json;q=0.1", Representation::Text),
         ] {
             assert_eq!(negotiate(&[accept]), form, "{accept}");
         }
@@ -197,18 +178,9 @@ mod tests {
     fn the_higher_quality_wins() {
         for (accept, form) in [
             ("text/html;q=0.5, application/json", Representation::Json),
-            (
-                "text/html;q=0.5, application/json;q=0.4",
-                Representation::Html,
-            ),
-            (
-                "text/html;q=0.001, text/plain;q=0.002",
-                Representation::Text,
-            ),
-            (
-                "text/html;q=0, application/json;q=0.1",
-                Representation::Json,
-            ),
+            ("text/html;q=0.5, application/json;q=0.4", Representation::Html),
+            ("text/html;q=0.001, text/plain;q=0.002", Representation::Text),
+            ("text/html;q=0, application/json;q=0.1", Representation::Json),
             ("*/*;q=0.1, text/plain;q=0.2", Representation::Text),
             ("text/*, text/html;q=0", Representation::Text),
             ("*/*, text/html;q=0, text/plain;q=0", Representation::Json),
@@ -221,14 +193,8 @@ mod tests {
     #[test]
     fn several_accept_lines_are_one_list() {
         for (lines, form) in [
-            (
-                &["text/html;q=0.5", "application/json"][..],
-                Representation::Json,
-            ),
-            (
-                &["text/html;q=0.5", "text/plain;q=0.6", "application/json"],
-                Representation::Json,
-            ),
+            (&["text/html;q=0.5", "application/json"][..], Representation::Json),
+            (&["text/html;q=0.5", "text/plain;q=0.6", "application/json"], Representation::Json),
             (&["", "application/json"], Representation::Json),
         ] {
             assert_eq!(negotiate(lines), form, "{lines:?}");
@@ -335,20 +301,14 @@ mod tests {
 
     #[test]
     fn accepts_0_to_1_in_thousandths_and_nothing_else() {
-        for (text, weight) in [
-            ("0", 0),
-            ("0.", 0),
-            ("0.001", 1),
-            ("0.5", 500),
-            ("0.25", 250),
-            ("1", 1000),
-            ("1.000", 1000),
-        ] {
+        for (text, weight) in
+            [("0", 0), ("0.", 0), ("0.001", 1), ("0.5", 500), ("0.25", 250), ("1", 1000), ("1.000", 1000)]
+        {
             assert_eq!(parse(text), Some(weight), "{text:?}");
         }
         for text in [
-            "", ".5", "00", "01", "1.001", "1.1", "2", "0.0001", "1.0000", "-1", "+1", "1e-1",
-            "NaN", "0.5;q=1", "\"1\"", " 1", "0.+1", "٣",
+            "", ".5", "00", "01", "1.001", "1.1", "2", "0.0001", "1.0000", "-1", "+1", "1e-1", "NaN", "0.5;q=1",
+            "\"1\"", " 1", "0.+1", "٣",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }

@@ -13,12 +13,7 @@ pub(crate) const HOME: &str = "./";
 /// `set_cookie` is the answer's own `Set-Cookie`. The parsed number is all that the page shows of the
 /// request, whose bytes never reach the HTML.
 pub(crate) fn visit(received: Received, set_cookie: &HeaderValue, cookie_days: u16) -> String {
-    render(&Page {
-        received,
-        count: received.next(),
-        set_cookie: with_last_attribute_apart(set_cookie),
-        cookie_days,
-    })
+    render(&Page { received, count: received.next(), set_cookie: with_last_attribute_apart(set_cookie), cookie_days })
 }
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
@@ -45,9 +40,7 @@ pub(crate) fn forgotten(set_cookie: &HeaderValue) -> String {
 }
 
 fn render(template: &impl Template) -> String {
-    template
-        .render()
-        .expect("writing to a String does not fail")
+    template.render().expect("writing to a String does not fail")
 }
 
 /// Splits off `Max-Age`, because the templates keep a line from breaking at its hyphen.
@@ -95,21 +88,9 @@ mod tests {
 
     #[test]
     fn long_numbers_get_smaller_type() {
-        for (sent, class) in [
-            (99_998, ""),
-            (99_999, "long"),
-            (9_999_998, "long"),
-            (9_999_999, "longest"),
-        ] {
-            let page = visit(
-                Received::Count(sent.into()),
-                &HeaderValue::from_static(""),
-                400,
-            );
-            assert!(
-                page.contains(&format!("<header class=\"{class}\">")),
-                "{sent}"
-            );
+        for (sent, class) in [(99_998, ""), (99_999, "long"), (9_999_998, "long"), (9_999_999, "longest")] {
+            let page = visit(Received::Count(sent.into()), &HeaderValue::from_static(""), 400);
+            assert!(page.contains(&format!("<header class=\"{class}\">")), "{sent}");
         }
     }
 

@@ -64,9 +64,7 @@ fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> 
         // With a 200, the browser might show this answer later without asking again, and that visit
         // would be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would
         // look like a failure of the function.
-        return forbidden(
-            "A visit counts when you open the page, not when your browser loads it in advance.",
-        );
+        return forbidden("A visit counts when you open the page, not when your browser loads it in advance.");
     }
     if fetch_metadata::is_unseen(headers) {
         return forbidden("This page cannot be shown inside another page.");
@@ -94,11 +92,7 @@ fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> 
     let body = match form {
         Representation::Html => {
             let page = page::visit(received, &set_cookie, settings.cookie_days);
-            if gzip {
-                Body::Binary(compression::gzip(&page))
-            } else {
-                Body::Text(page)
-            }
+            if gzip { Body::Binary(compression::gzip(&page)) } else { Body::Text(page) }
         }
         Representation::Json => Body::Text(format!("{{\"count\":{count}}}")),
         Representation::Text => Body::Text(format!("{count}\n")),
@@ -127,11 +121,7 @@ fn reset(request: &Request, https: bool) -> Response<Body> {
     log::reset();
     let home = HeaderValue::from_static(HOME);
     let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
-    with(
-        redirect(StatusCode::SEE_OTHER, home),
-        header::SET_COOKIE,
-        set_cookie,
-    )
+    with(redirect(StatusCode::SEE_OTHER, home), header::SET_COOKIE, set_cookie)
 }
 
 /// Not a redirect to the page, as after a reset: that would be a visit, which sets a new cookie.
@@ -151,11 +141,8 @@ fn refusal(request: &Request, instead: &str) -> Option<Response<Body>> {
     if request.method() != Method::POST {
         return Some(method_not_allowed("POST", instead));
     }
-    fetch_metadata::is_from_elsewhere(request.headers()).then(|| {
-        forbidden(
-            "Another site tried to change your count. Only the counter’s own buttons can do that.",
-        )
-    })
+    fetch_metadata::is_from_elsewhere(request.headers())
+        .then(|| forbidden("Another site tried to change your count. Only the counter’s own buttons can do that."))
 }
 
 fn stage_without_slash(request: &Request, stage: &str) -> Response<Body> {
@@ -174,11 +161,7 @@ fn unknown(depth: usize) -> Response<Body> {
         1..=MAX_DEPTH => &"../".repeat(depth),
         _ => HOME,
     };
-    notice(
-        StatusCode::NOT_FOUND,
-        "There is nothing at this address.",
-        home,
-    )
+    notice(StatusCode::NOT_FOUND, "There is nothing at this address.", home)
 }
 
 /// `location` is relative, so that it stays inside an API Gateway stage.
@@ -202,11 +185,7 @@ fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
 fn html(status: StatusCode, page: String) -> Response<Body> {
     let mut response = empty(status);
     *response.body_mut() = Body::Text(page);
-    with(
-        response,
-        header::CONTENT_TYPE,
-        Representation::Html.content_type(),
-    )
+    with(response, header::CONTENT_TYPE, Representation::Html.content_type())
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

@@ -28,9 +28,7 @@ impl<'a> Route<'a> {
         let Some(stage) = stage.filter(|stage| *stage != "$default") else {
             return Self::of_path(path);
         };
-        let inside = path
-            .strip_prefix('/')
-            .and_then(|path| path.strip_prefix(stage));
+        let inside = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
         match inside {
             Some("") => Self::StageWithoutSlash(stage),
             Some(inside) => Self::of_path(inside),

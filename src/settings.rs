@@ -15,7 +15,7 @@ const MAX_COOKIE_DAYS: u16 = 400;
 /// the count.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many days after a visit the browser forgets the count, at most [`MAX_COOKIE_DAYS`]. 0 makes a session
+    /// How many days after a visit the browser forgets the count, at most [`MAX_COOKIE_DAYS`]. 0 means a session
     /// cookie.
     pub(crate) cookie_days: u16,
     /// The origins whose pages may show the count, as browsers write them.
@@ -24,10 +24,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            cookie_days: MAX_COOKIE_DAYS,
-            embed_origins: Vec::new(),
-        }
+        Self { cookie_days: MAX_COOKIE_DAYS, embed_origins: Vec::new() }
     }
 }
 
@@ -130,9 +127,7 @@ mod tests {
             let expected = (days > 0).then(|| i64::from(days) * 24 * 60 * 60);
             assert_eq!(seconds, expected, "{text:?}");
         }
-        for text in [
-            "", "401", "65536", "-1", "+1", "1.5", "1e2", "forever", " 7", "7 ", "٣",
-        ] {
+        for text in ["", "401", "65536", "-1", "+1", "1.5", "1e2", "forever", " 7", "7 ", "٣"] {
             assert_eq!(
                 read("COUNT_COOKIE_MAX_AGE_DAYS", text).unwrap_err(),
                 format!(
@@ -155,15 +150,9 @@ mod tests {
         for (entry, origin) in [
             ("https://example.com", "https://example.com"),
             ("HTTPS://Example.com:443/", "https://example.com"),
-            (
-                "https://A-b.example.com:8443/",
-                "https://a-b.example.com:8443",
-            ),
+            ("https://A-b.example.com:8443/", "https://a-b.example.com:8443"),
             ("https://a_b.example.com:80", "https://a_b.example.com:80"),
-            (
-                "https://xn--bcher-kva.example",
-                "https://xn--bcher-kva.example",
-            ),
+            ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
             ("https://localhost:0443", "https://localhost"),
             ("https://203.0.113.7", "https://203.0.113.7"),
             ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),

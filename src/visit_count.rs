@@ -45,13 +45,9 @@ mod tests {
 
     #[test]
     fn reads_decimal_digits() {
-        for (text, count) in [
-            ("0", 0),
-            ("7", 7),
-            ("007", 7),
-            ("0000000000000000000000007", 7),
-            ("18446744073709551615", u64::MAX),
-        ] {
+        for (text, count) in
+            [("0", 0), ("7", 7), ("007", 7), ("0000000000000000000000007", 7), ("18446744073709551615", u64::MAX)]
+        {
             let read = VisitCount::from_digits(text);
             assert_eq!(read, Some(VisitCount(count)), "{text:?}");
         }
@@ -59,28 +55,14 @@ mod tests {
 
     #[test]
     fn rejects_anything_else() {
-        for text in [
-            "",
-            "abc",
-            "-5",
-            "+5",
-            "1_000",
-            "٣",
-            "1.0",
-            "18446744073709551616",
-        ] {
+        for text in ["", "abc", "-5", "+5", "1_000", "٣", "1.0", "18446744073709551616"] {
             assert_eq!(VisitCount::from_digits(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn grows_by_one_and_saturates_at_the_maximum() {
-        for (count, next) in [
-            (0, 1),
-            (1, 2),
-            (u64::MAX - 1, u64::MAX),
-            (u64::MAX, u64::MAX),
-        ] {
+        for (count, next) in [(0, 1), (1, 2), (u64::MAX - 1, u64::MAX), (u64::MAX, u64::MAX)] {
             assert_eq!(VisitCount(count).next(), VisitCount(next), "{count}");
         }
     }
