@@ -21,10 +21,3 @@ python3 -m venv ".tools/$name"
 # Wheels only: to build a package, pip would download a build system that no hash protects.
 ".tools/$name/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
   --only-binary :all: --require-hashes --requirement "tools/requirements/$name.txt"
-
-# pip writes the absolute path of Python into each script. Find Python beside the script instead, so that the
-# project's folder can be moved.
-python="'''exec' \"\$(dirname \"\$(realpath \"\$0\")\")/python\" \"\$0\" \"\$@\""
-grep -lIE "^(#!|'''exec').*/python" ".tools/$name"/bin/* | while read -r script; do
-  sed -i -E -e "1s|^#!.*/python.*|#!/bin/sh\n$python\n' '''|" -e "2s|^'''exec' .*|$python|" "$script"
-done

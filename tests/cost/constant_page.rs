@@ -10,7 +10,5 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn respond(_: Request) -> Result<Response<String>, Error> {
-    Ok(Response::builder()
-        .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
-        .body(PAGE.to_owned())?)
+    Ok(Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8").body(PAGE.to_owned())?)
 }

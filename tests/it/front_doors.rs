@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::{
-    requests::{FORGET, answer_of, not_allowed, notice, visit, visit_headers},
+    requests::{FORGET, PARTITIONED, answer_of, not_allowed, notice, visit, visit_headers},
     support::answer::Answer,
 };
 
@@ -29,28 +29,18 @@ fn answer(event: &Value) -> Option<Answer> {
 
 /// Each sample with the answer that it gets.
 fn samples() -> BTreeMap<&'static str, Answer> {
-    let partitioned =
-        "count=3; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000";
+    let partitioned = &format!("count=3; {PARTITIONED}");
     [
         ("first_visit", visit(1).gzip()),
         ("return_visit", visit(3).gzip()),
         ("malformed_count", visit(1).gzip()),
         ("json_visit", visit(3).json("{\"count\":3}")),
         ("text_visit", visit(3).text("3\n")),
-        (
-            "reset",
-            answer_of(303).header("location", "./").set_cookie(FORGET),
-        ),
+        ("reset", answer_of(303).header("location", "./").set_cookie(FORGET)),
         ("forget", notice(200).set_cookie(FORGET)),
         ("favicon", notice(404)),
         ("prefetch", notice(403)),
-        (
-            "embedded_return_visit",
-            visit(3)
-                .set_cookie(partitioned)
-                .text("3\n")
-                .readable_from(BLOG),
-        ),
+        ("embedded_return_visit", visit(3).set_cookie(partitioned).text("3\n").readable_from(BLOG)),
         ("http_api_first_visit", visit(1).gzip()),
         ("http_api_return_visit", visit(3).gzip()),
         // Not compressed, although the browser accepts gzip: a REST API does not decode Base64.
@@ -76,18 +66,13 @@ fn each_sample_gets_its_answer() {
     });
     let expected = samples().into_iter();
     let expected = expected.map(|(name, answer)| (name.to_owned(), answer));
-    assert_eq!(
-        files.collect::<BTreeMap<_, _>>(),
-        expected.collect::<BTreeMap<_, _>>()
-    );
+    assert_eq!(files.collect::<BTreeMap<_, _>>(), expected.collect::<BTreeMap<_, _>>());
 }
 
 #[test]
 fn the_page_tells_each_of_its_stories() {
     for story in ["first_visit", "return_visit", "malformed_count"] {
-        let page = Answer::to(sample(story).to_string().as_bytes(), "")
-            .unwrap()
-            .body;
+        let page = Answer::to(sample(story).to_string().as_bytes(), "").unwrap().body;
         // The style is compared by its hash in the Content-Security-Policy.
         let (_, rest) = page.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
@@ -96,7 +81,6 @@ fn the_page_tells_each_of_its_stories() {
 }
 
 #[test]
-#[rustfmt::skip] // one line each
 fn each_front_door_has_its_own_way_to_deliver_a_request() {
     for (name, difference, expected) in [
         // Cookies
@@ -107,35 +91,47 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("return_visit", json!({ "cookies": [null, 7, "a=\u{1}", "count=2", "b=\n", ["count=9"]] }), visit(3).gzip()),
         // `headers` holds the last line of a header, 2; `multiValueHeaders` holds all of them.
         ("rest_api_return_visit", json!({ "multiValueHeaders": { "Cookie": ["count=7", "count=2"] } }), visit(8)),
-        ("alb_multi_value_return_visit", json!({ "multiValueHeaders": { "cookie": ["count=7", "count=2"] } }), visit(8).gzip()),
-        ("alb_multi_value_return_visit", json!({ "multiValueHeaders": { "cookie": ["a=\u{1}", 7, "count=2", null] } }), visit(3).gzip()),
+        (
+            "alb_multi_value_return_visit",
+            json!({ "multiValueHeaders": { "cookie": ["count=7", "count=2"] } }),
+            visit(8).gzip(),
+        ),
+        (
+            "alb_multi_value_return_visit",
+            json!({ "multiValueHeaders": { "cookie": ["a=\u{1}", 7, "count=2", null] } }),
+            visit(3).gzip(),
+        ),
         ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
-
         // A malformed query
         ("return_visit", json!({ "rawQueryString": "q=\"a b\"&%zz=\u{0}" }), visit(3).gzip()),
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
-
         // Methods
         ("return_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } }), visit_headers().gzip()),
         ("alb_return_visit", json!({ "httpMethod": "\n" }), not_allowed("GET, HEAD")),
         ("rest_api_return_visit", json!({ "httpMethod": "é" }), not_allowed("GET, HEAD")),
         ("vpc_lattice_return_visit", json!({ "method": "G T" }), not_allowed("GET, HEAD")),
-
         // Stages
         ("return_visit", json!({ "rawPath": "/$default" }), notice(404)),
         ("http_api_return_visit", http_api("/prod/", "prod"), visit(3).gzip()),
         ("http_api_return_visit", http_api("/prod/x", "prod"), notice(404)),
         ("http_api_return_visit", http_api("/prod", "prod"), answer_of(308).header("location", "prod/")),
-        ("rest_api_return_visit", json!({ "requestContext": { "path": "/Prod" } }), answer_of(308).header("location", "Prod/")),
+        (
+            "rest_api_return_visit",
+            json!({ "requestContext": { "path": "/Prod" } }),
+            answer_of(308).header("location", "Prod/"),
+        ),
         ("rest_api_return_visit", rest_api("/", "/"), visit(3)), // a custom domain
         ("rest_api_return_visit", rest_api("/Prod", "/Prod"), notice(404)), // a custom domain
         ("rest_api_return_visit", rest_api("/Prod/", "/Prod/Prod/"), notice(404)),
         // The test button in API Gateway's console sends no `requestContext.path`.
         ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
-
         // Plain HTTP between the visitor and the front door
         ("alb_return_visit", json!({ "headers": { "x-forwarded-proto": "http" } }), visit(3).gzip().over_plain_http()),
-        ("vpc_lattice_return_visit", json!({ "headers": { "x-forwarded-for-proto": ["http"] } }), visit(3).over_plain_http()),
+        (
+            "vpc_lattice_return_visit",
+            json!({ "headers": { "x-forwarded-for-proto": ["http"] } }),
+            visit(3).over_plain_http(),
+        ),
     ] {
         let mut event = sample(name);
         merge(&mut event, &difference);
@@ -226,11 +222,7 @@ fn a_field_that_the_counter_does_not_read_changes_nothing_whatever_it_is() {
                     None => drop(object.remove(&field)),
                 }
                 let answer = answer(&event);
-                assert_eq!(
-                    answer.as_ref(),
-                    Some(&expected),
-                    "{name}: {parent}/{field}: {value:?}"
-                );
+                assert_eq!(answer.as_ref(), Some(&expected), "{name}: {parent}/{field}: {value:?}");
                 tried += 1;
             }
         }
@@ -248,23 +240,12 @@ fn list_fields(object: &Value, path: &str, fields: &mut Vec<(String, String)>) {
 
 /// A return visit through each front door, and the answer.
 fn return_visits() -> impl Iterator<Item = (&'static str, Answer)> {
-    samples()
-        .into_iter()
-        .filter(|(name, _)| name.ends_with("return_visit"))
+    samples().into_iter().filter(|(name, _)| name.ends_with("return_visit"))
 }
 
 #[test]
 fn an_event_without_a_request_has_no_answer() {
-    for event in [
-        "null",
-        "7",
-        "[]",
-        "{}",
-        r#"{"Records":[{"body":"count=7"}]}"#,
-        "{",
-        "",
-        "\u{ff}",
-    ] {
+    for event in ["null", "7", "[]", "{}", r#"{"Records":[{"body":"count=7"}]}"#, "{", "", "\u{ff}"] {
         assert_eq!(Answer::to(event.as_bytes(), ""), None, "{event}");
     }
     assert_eq!(Answer::to(b"\xff\xfe", ""), None);

@@ -1,12 +1,17 @@
-//! The tests of the whole function. `support` holds what the modules share.
+//! The tests of the whole function.
 //!
-//! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and
-//! `make test` runs them.
+//! - `requests`: what the counter promises, as requests and their answers. Start here.
+//! - `front_doors`: the samples in `events/`, and what each front door does in its own way.
+//! - `properties`: what is true of any request.
+//! - `program`: the built program behind a Lambda Runtime API: faults, log, settings, many visits.
+//! - `cost`: what a visit costs.
+//! - `support`: the checked answer, and the Runtime API.
+//!
+//! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and `make test`
+//! runs them. Browsers are in `tests/browser`, and the deployment is in `tests/deploy`.
 
-mod browser;
 mod cost;
 mod front_doors;
-mod local;
 mod program;
 mod properties;
 mod requests;

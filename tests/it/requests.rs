@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::answer::Answer;
 
 const ATTRIBUTES: &str = "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000";
-const PARTITIONED: &str = "HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000";
+pub(crate) const PARTITIONED: &str = "HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=34560000";
 pub(crate) const FORGET: &str = "count=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
 
 /// Two sites that may show the count.
@@ -48,13 +48,7 @@ fn assert_answer_everywhere(request: &str, expected: &Answer) {
 }
 
 pub(crate) fn answer_of(status: u16) -> Answer {
-    Answer {
-        status,
-        headers: [].into(),
-        set_cookie: None,
-        body: String::new(),
-        is_https: true,
-    }
+    Answer { status, headers: [].into(), set_cookie: None, body: String::new(), is_https: true }
 }
 
 /// The answer to HEAD.
@@ -121,11 +115,7 @@ impl Answer {
 
     /// Without the words of a page, which `front_doors.rs` compares.
     pub(crate) fn without_html(mut self) -> Self {
-        if self
-            .headers
-            .get("content-type")
-            .is_some_and(|it| it.starts_with("text/html"))
-        {
+        if self.headers.get("content-type").is_some_and(|it| it.starts_with("text/html")) {
             self.body.clear();
         }
         self
@@ -144,10 +134,7 @@ fn each_visit_is_one_more_than_the_browser_sent_and_a_new_visitor_starts_at_1() 
         ("\ncookie: count=18446744073709551614", u64::MAX),
         ("\ncookie: count=18446744073709551615", u64::MAX),
         ("\ncookie: theme=dark; count=\"2\"; city=São Paulo", 3),
-        (
-            "\ncookie: a=b\ncookie: count=2; count=41; count=abc\ncookie: count=",
-            42,
-        ),
+        ("\ncookie: a=b\ncookie: count=2; count=41; count=abc\ncookie: count=", 42),
         ("\nhost: 1234567890.{dns}\ncookie: count=2", 3),
     ] {
         assert_answer_everywhere(&format!("GET /{cookies}"), &visit(count));
@@ -159,15 +146,9 @@ fn the_answer_has_the_form_and_the_coding_that_the_client_prefers() {
     for (headers, expected) in [
         ("accept: application/json", visit(3).json("{\"count\":3}")),
         ("accept: text/plain", visit(3).text("3\n")),
-        (
-            "accept: application/json;;charset=utf-8",
-            visit(3).json("{\"count\":3}"),
-        ),
+        ("accept: application/json;;charset=utf-8", visit(3).json("{\"count\":3}")),
         ("accept: text/html\naccept-encoding: gzip", visit(3).gzip()),
-        (
-            "accept: text/plain\naccept-encoding: gzip",
-            visit(3).text("3\n"),
-        ),
+        ("accept: text/plain\naccept-encoding: gzip", visit(3).text("3\n")),
         ("accept-encoding: br", visit(3)),
     ] {
         assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &expected);
@@ -180,23 +161,17 @@ fn the_answer_has_the_form_and_the_coding_that_the_client_prefers() {
 
 #[test]
 fn health_checks_get_an_empty_answer_and_do_not_count() {
-    for agent in [
-        "ELB-HealthChecker/2.0",
-        "Amazon-Route53-Health-Check-Service (ref 01234567; report http://amzn.to/1vsZADi)",
-    ] {
+    for agent in
+        ["ELB-HealthChecker/2.0", "Amazon-Route53-Health-Check-Service (ref 01234567; report http://amzn.to/1vsZADi)"]
+    {
         for method in ["GET", "HEAD"] {
-            let request =
-                format!("{method} /\nuser-agent: {agent}\naccept-encoding: gzip, compressed");
+            let request = format!("{method} /\nuser-agent: {agent}\naccept-encoding: gzip, compressed");
             let answer = answer("", &request);
             assert_eq!(answer.body, "", "{request}");
             assert_eq!(answer, visit_headers(), "{request}");
         }
     }
-    for agent in [
-        "curl/8.0 ELB-HealthChecker/2.0",
-        "elb-healthchecker/2.0",
-        "",
-    ] {
+    for agent in ["curl/8.0 ELB-HealthChecker/2.0", "elb-healthchecker/2.0", ""] {
         assert_answer(&format!("GET /\nuser-agent: {agent}"), &visit(1));
     }
 }
@@ -234,17 +209,9 @@ fn a_reset_or_forget_from_the_page_deletes_the_cookie() {
         "",
     ] {
         for plain in [false, true] {
-            let scheme = if plain {
-                "\nx-forwarded-proto: http"
-            } else {
-                ""
-            };
+            let scheme = if plain { "\nx-forwarded-proto: http" } else { "" };
             let over = |answer: Answer| {
-                if plain {
-                    answer.over_plain_http()
-                } else {
-                    answer
-                }
+                if plain { answer.over_plain_http() } else { answer }
             };
             let reset = over(answer_of(303).header("location", "./").set_cookie(FORGET));
             assert_answer(&format!("POST /reset{from_the_page}{scheme}"), &reset);
@@ -285,9 +252,7 @@ fn the_answer_to_another_method_says_which_are_allowed() {
     ] {
         for method in methods {
             let answer = Answer::to(
-                json!({ "rawPath": path, "requestContext": { "http": { "method": method } } })
-                    .to_string()
-                    .as_bytes(),
+                json!({ "rawPath": path, "requestContext": { "http": { "method": method } } }).to_string().as_bytes(),
                 "",
             );
             let answer = answer.map(Answer::without_html);
@@ -406,31 +371,21 @@ fn listed_sites_may_send_a_preflight() {
         .header("access-control-allow-methods", "GET")
         .header("access-control-max-age", "7200")
         .readable_from(BLOG);
-    for (names, allowed) in [
-        ("traceparent,x-site", true),
-        (&*"x".repeat(1024), true),
-        (&*"x".repeat(1025), false),
-        ("x-é", false),
-    ] {
-        let preflight = format!(
-            "OPTIONS /\naccess-control-request-method: GET\naccess-control-request-headers: {names}"
-        );
+    for (names, allowed) in
+        [("traceparent,x-site", true), (&*"x".repeat(1024), true), (&*"x".repeat(1025), false), ("x-é", false)]
+    {
+        let preflight =
+            format!("OPTIONS /\naccess-control-request-method: GET\naccess-control-request-headers: {names}");
         let mut expected = permitted.clone();
         if allowed {
             expected = expected.header("access-control-allow-headers", names);
         }
-        assert_eq!(
-            answer(LISTED, &fetch(&preflight, BLOG, "cross-site")),
-            expected
-        );
+        assert_eq!(answer(LISTED, &fetch(&preflight, BLOG, "cross-site")), expected);
         for origin in ["https://example.com", "null"] {
             let refused = fetch(&preflight, origin, "cross-site");
             assert_answer_everywhere(&refused, &not_allowed("GET, HEAD"));
         }
-        assert_answer(
-            &fetch(&preflight, BLOG, "cross-site"),
-            &not_allowed("GET, HEAD"),
-        );
+        assert_answer(&fetch(&preflight, BLOG, "cross-site"), &not_allowed("GET, HEAD"));
     }
 }
 
@@ -438,26 +393,9 @@ fn listed_sites_may_send_a_preflight() {
 fn the_page_needs_no_script_and_nothing_from_elsewhere() {
     for count in ["", "2", "abc"] {
         let page = answer("", &format!("GET /\ncookie: count={count}")).body;
-        let page = page
-            .replace("http://www.w3.org/2000/svg", "")
-            .replace("url(\"data:", "");
-        for forbidden in [
-            "<script", "http:", "https:", "src=", "@import", "url(", "style=",
-        ] {
+        let page = page.replace("http://www.w3.org/2000/svg", "").replace("url(\"data:", "");
+        for forbidden in ["<script", "http:", "https:", "src=", "@import", "url(", "style="] {
             assert!(!page.contains(forbidden), "{count}: {forbidden}");
-        }
-    }
-}
-
-#[test]
-fn no_answer_repeats_anything_from_the_request() {
-    let names = "accept cookie host origin referer sec-fetch-site user-agent";
-    let headers = names.replace(' ', ": zq7\n") + ": zq7";
-    let routes = "GET /, POST /reset, POST /forget, zq7 /, zq7 /reset, GET /zq7/zq7";
-    for route in routes.split(", ") {
-        for request in [route, &format!("{route}\n{headers}")] {
-            let told = format!("{:?}", answer("", request));
-            assert!(!told.contains("zq7"), "{request}: {told}");
         }
     }
 }

@@ -1,32 +1,30 @@
-//! A Lambda Runtime API on loopback, and a function's program behind it.
-//!
-//! Implements the [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html). Events need not
-//! be JSON, and the API can fail as a network or AWS may.
+//! A [Lambda Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) on loopback, and a
+//! function's program behind it. Events need not be JSON.
 
 use std::{
     collections::HashMap,
     env, fs,
     io::{self, BufRead, BufReader},
     net::SocketAddr,
-    panic,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, OnceLock, mpsc as blocking},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc as blocking,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
-    extract::{Path, Request, State},
-    http::{StatusCode, header::CONTENT_LENGTH},
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
-use flate2::read::GzDecoder;
-use futures_util::stream;
 use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime, sync, time::timeout};
 
@@ -36,35 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The body of an answer, or of the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
 
-/// A fault in the delivery of an event or in the receipt of its answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// The event arrives an hour after its deadline.
-    Late,
-    /// The event comes with 10 KB of headers.
-    LongHeaders,
-    /// The connection closes in the middle of the event.
-    HalfAnEvent,
-    /// The Runtime API answers 500 instead of an event.
-    NoEvent,
-    /// The connection closes when the answer begins.
-    HalfAnAnswer,
-    /// The Runtime API answers 500 to the answer.
-    AnswerRefused,
-}
+type Sender = blocking::Sender<Outcome<Bytes>>;
 
-struct Invocation {
-    event: Bytes,
-    fault: Option<Fault>,
-    outcome: blocking::Sender<Outcome<Bytes>>,
-}
+/// An event, and where to send the outcome.
+type Invocation = (Bytes, Sender);
 
 struct Shared {
     events: sync::mpsc::UnboundedSender<Invocation>,
     next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
-    /// The events that the function is working on, by request id, and the number of the latest request.
-    under_way: Mutex<(HashMap<String, Invocation>, usize)>,
+    /// The senders for the events that the function is working on, by request id, and the number of requests so far.
+    under_way: Mutex<(HashMap<String, Sender>, usize)>,
     polled: sync::Notify,
+    refuses: AtomicBool,
     sleeper: OnceLock<u32>,
 }
 
@@ -84,6 +65,7 @@ impl RuntimeApi {
             next: next.into(),
             under_way: Mutex::default(),
             polled: sync::Notify::new(),
+            refuses: AtomicBool::new(false),
             sleeper: OnceLock::new(),
         });
         let runtime = Runtime::new().unwrap();
@@ -95,11 +77,7 @@ impl RuntimeApi {
             .route(&format!("{invocation}/{{id}}/{{outcome}}"), post(finish))
             .with_state(Arc::clone(&shared));
         runtime.spawn(async { axum::serve(listener, routes).await });
-        Self {
-            address,
-            shared,
-            runtime,
-        }
+        Self { address, shared, runtime }
     }
 
     /// Where it listens.
@@ -109,40 +87,21 @@ impl RuntimeApi {
 
     /// Sends the function an event, and returns the answer.
     pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
-        self.invoke_with(None, event)
-    }
-
-    /// The same, with a fault after which the function can still answer.
-    pub(crate) fn invoke_with(
-        &self,
-        fault: impl Into<Option<Fault>>,
-        event: impl Into<Bytes>,
-    ) -> Outcome<Value> {
-        let outcome = self.deliver(fault, event).recv_timeout(PATIENCE).unwrap();
+        let (sender, receiver) = blocking::channel();
+        assert!(self.shared.events.send((event.into(), sender)).is_ok());
         let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
-        outcome.map(json).map_err(json)
+        receiver.recv_timeout(PATIENCE).unwrap().map(json).map_err(json)
     }
 
-    /// Sends the function an event when it next polls, and does not wait for the answer.
-    pub(crate) fn deliver(
-        &self,
-        fault: impl Into<Option<Fault>>,
-        event: impl Into<Bytes>,
-    ) -> blocking::Receiver<Outcome<Bytes>> {
-        let (event, fault) = (event.into(), fault.into());
-        let (outcome, receiver) = blocking::channel();
-        #[rustfmt::skip]
-        let invocation = Invocation { event, fault, outcome };
-        assert!(self.shared.events.send(invocation).is_ok());
-        receiver
+    /// Makes it answer 500 to the next answer.
+    pub(crate) fn refuse_next_answer(&self) {
+        self.shared.refuses.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until the function polls. Under valgrind, Python takes minutes to start.
+    /// Waits until the function polls.
     pub(crate) fn wait_for_poll(&self) {
-        let polled = async { timeout(18 * PATIENCE, self.shared.polled.notified()).await };
-        self.runtime
-            .block_on(polled)
-            .expect("the function must poll");
+        let polled = async { timeout(PATIENCE, self.shared.polled.notified()).await };
+        self.runtime.block_on(polled).expect("the function must poll");
     }
 
     /// Makes later answers to this function wait until it sleeps. Otherwise it would sometimes find the answer
@@ -159,20 +118,15 @@ pub(crate) fn request_id(number: usize) -> String {
 
 async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
-    let invocation = shared.next.lock().await.recv().await.unwrap();
-    let (event, fault) = (invocation.event.clone(), invocation.fault);
+    let (event, sender) = shared.next.lock().await.recv().await.unwrap();
     let id = {
         let (under_way, latest) = &mut *shared.under_way.lock().unwrap();
         *latest += 1;
         let id = request_id(*latest);
-        under_way.insert(id.clone(), invocation);
+        under_way.insert(id.clone(), sender);
         id
     };
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let deadline = match fault {
-        Some(Fault::Late) => now - 60 * 60 * 1000,
-        _ => now + 3000,
-    };
+    let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() + 3000;
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:counter";
     let trace = "Root=1-66f0c2a1-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
     let headers = [
@@ -180,48 +134,21 @@ async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
         ("lambda-runtime-deadline-ms", &deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", arn),
         ("lambda-runtime-trace-id", trace),
-        ("content-type", "application/json"),
     ];
     wait_for_sleep(shared.sleeper.get());
-    match fault {
-        Some(Fault::NoEvent) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Some(Fault::LongHeaders) => {
-            let padding = [("x-padding", "x".repeat(10 * 1024))];
-            (headers, padding, event).into_response()
-        }
-        Some(Fault::HalfAnEvent) => {
-            let half = Ok(event.slice(..event.len() / 2));
-            let body = stream::iter([half, Err(io::Error::from(io::ErrorKind::BrokenPipe))]);
-            let length = [(CONTENT_LENGTH, event.len())];
-            (length, headers, Body::from_stream(body)).into_response()
-        }
-        _ => (headers, event).into_response(),
-    }
+    (headers, event).into_response()
 }
 
 async fn finish(
     State(shared): State<Arc<Shared>>,
     Path((id, outcome)): Path<(String, String)>,
-    request: Request,
+    body: Bytes,
 ) -> StatusCode {
-    let invocation = shared.under_way.lock().unwrap().0.remove(&id);
-    let invocation = invocation.expect("each event must have one outcome");
-    if invocation.fault == Some(Fault::HalfAnAnswer) {
-        // Closes this connection, as a panic does, but prints no message.
-        panic::resume_unwind(Box::new(Fault::HalfAnAnswer));
-    }
-    // Lambda accepts answers of up to 6 MB.
-    let body = to_bytes(request.into_body(), 6 * 1024 * 1024).await;
-    let body = body.unwrap();
-    let is_answer = outcome == "response";
-    // Some tests do not wait for the outcome.
-    let outcome = if is_answer { Ok(body) } else { Err(body) };
-    invocation.outcome.send(outcome).ok();
+    let sender = shared.under_way.lock().unwrap().0.remove(&id).expect("each event must have one outcome");
+    sender.send(if outcome == "response" { Ok(body) } else { Err(body) }).unwrap();
     wait_for_sleep(shared.sleeper.get());
-    match invocation.fault {
-        Some(Fault::AnswerRefused) => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::ACCEPTED,
-    }
+    let is_refused = shared.refuses.swap(false, Ordering::Relaxed);
+    if is_refused { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::ACCEPTED }
 }
 
 /// The counter's program: the one that `BOOTSTRAP` names, or the one that Cargo built with the tests.
@@ -232,17 +159,6 @@ pub(crate) fn counter() -> PathBuf {
         test.parent().unwrap().with_file_name("page-visit-counter")
     };
     env::var_os("BOOTSTRAP").map_or_else(beside_the_tests, PathBuf::from)
-}
-
-/// The text of an answer in payload 2.0, decompressed.
-pub(crate) fn body(answer: &Value) -> String {
-    let body = answer["body"].as_str().unwrap();
-    if answer["isBase64Encoded"] == false {
-        return body.to_owned();
-    }
-    assert_eq!(answer["headers"]["content-encoding"], "gzip");
-    let compressed = BASE64_STANDARD.decode(body).unwrap();
-    io::read_to_string(GzDecoder::new(&*compressed)).unwrap()
 }
 
 /// A function's program, started as Lambda starts it.
@@ -259,10 +175,7 @@ impl Function {
     }
 
     /// Starts any command. `variables` must include the Runtime API's address.
-    pub(crate) fn spawn<'a>(
-        command: &mut Command,
-        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Self {
+    pub(crate) fn spawn<'a>(command: &mut Command, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let (log, output) = io::pipe().unwrap();
         let child = command
             .env_clear()

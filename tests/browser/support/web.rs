@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     pub(crate) host: String,
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// The request's `Origin`.
+    pub(crate) origin: Option<String>,
     /// The request's `Sec-Purpose`.
     pub(crate) purpose: Option<String>,
     pub(crate) status: StatusCode,
@@ -61,11 +63,7 @@ pub(crate) struct Web {
 impl Web {
     /// Serves the tests' own pages, and forwards everything else to the counter.
     pub(crate) fn start(counter: SocketAddr, runtime: &Runtime) -> Arc<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .build()
-            .unwrap();
+        let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let web = Arc::new(Self {
@@ -104,10 +102,7 @@ impl Web {
 
     /// The site of this name.
     pub(crate) fn site(self: &Arc<Self>, host: &str) -> Site {
-        Site {
-            host: host.to_owned(),
-            web: Arc::clone(self),
-        }
+        Site { host: host.to_owned(), web: Arc::clone(self) }
     }
 
     async fn answer(self: Arc<Self>, request: Request) -> Response {
@@ -115,13 +110,8 @@ impl Web {
         let host = text(&request.headers()[header::HOST]);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
-        let purpose = request.headers().get("sec-purpose").map(text);
-        let page = self
-            .pages
-            .lock()
-            .unwrap()
-            .get(&format!("{host}{path}"))
-            .cloned();
+        let [origin, purpose] = ["origin", "sec-purpose"].map(|name| request.headers().get(name).map(text));
+        let page = self.pages.lock().unwrap().get(&format!("{host}{path}")).cloned();
         let response = match page {
             Some(html) => Html(html).into_response(),
             None => self.forward(request).await,
@@ -130,6 +120,7 @@ impl Web {
             host,
             method,
             path,
+            origin,
             purpose,
             status: response.status(),
             encoding: response.headers().get(header::CONTENT_ENCODING).map(text),
@@ -144,10 +135,7 @@ impl Web {
         request.headers.insert("x-forwarded-proto", https);
         let answer = self
             .client
-            .request(
-                request.method,
-                format!("http://{}{}", self.counter, request.uri),
-            )
+            .request(request.method, format!("http://{}{}", self.counter, request.uri))
             .headers(request.headers)
             .body(to_bytes(body, 1024).await.unwrap())
             .send()
@@ -187,11 +175,7 @@ impl Site {
     }
 
     /// Waits until the site has answered this many wanted requests, and returns the last.
-    pub(crate) async fn recorded(
-        &self,
-        times: usize,
-        wanted: impl Fn(&Exchange) -> bool,
-    ) -> Exchange {
+    pub(crate) async fn recorded(&self, times: usize, wanted: impl Fn(&Exchange) -> bool) -> Exchange {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let record = self.record();
@@ -212,10 +196,7 @@ async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStre
         request.push(stream.read_u8().await?);
     }
     let request = String::from_utf8_lossy(&request);
-    let host = request
-        .strip_prefix("CONNECT ")
-        .and_then(|rest| rest.split_once(":443 "))
-        .map_or("", |(host, _)| host);
+    let host = request.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(":443 ")).map_or("", |(host, _)| host);
     if !DOMAINS.iter().any(|domain| host.ends_with(domain)) {
         let refusal = b"HTTP/1.1 502 Bad Gateway\r\n\r\n";
         stream.write_all(refusal).await?;

@@ -30,20 +30,19 @@ impl Watch {
         command.extend(settings);
         let mut process = ServerProcess::start("watch", &command);
         let deadline = Instant::now() + PATIENCE;
-        // Not a visit, which would be in the function's log.
-        while !answers(address, "GET /robots.txt", "HTTP/1.1 404").unwrap_or(false) {
+        let answer = loop {
             process.assert_running();
-            assert!(
-                Instant::now() < deadline,
-                "the function does not answer:\n{}",
-                process.log()
-            );
-            thread::sleep(Duration::from_millis(50));
-        }
-        Self {
-            address,
-            _process: process,
-        }
+            assert!(Instant::now() < deadline, "the function does not answer:\n{}", process.log());
+            match first_answer(address) {
+                Ok(answer) if !answer.is_empty() => break answer,
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let log = process.log();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}\n{log}");
+        // By default, cargo-lambda would add headers that let any site read an answer.
+        assert!(!answer.contains("\naccess-control-"), "{answer}");
+        Self { address, _process: process }
     }
 
     /// Where it listens.
@@ -59,22 +58,19 @@ impl Watch {
 
 /// A free port of the loopback interface. cargo-lambda cannot choose one itself.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
-/// Whether the answer to a request starts with `start`. Uses only the standard library, because some callers may
-/// not start or block a runtime.
-fn answers(address: SocketAddr, request: &str, start: &str) -> io::Result<bool> {
+/// The answer to a request that is not a visit, which would be in the function's log. Uses only the standard
+/// library, because some callers may not start or block a runtime.
+fn first_answer(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET /robots.txt HTTP/1.1\r\nHost: {address}\r\nOrigin: https://example.com\r\nConnection: close\r\n\r\n"
     )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(answer.starts_with(start.as_bytes()))
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }

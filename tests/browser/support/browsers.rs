@@ -1,7 +1,7 @@
 //! Drives the browser engines through `WebDriver`, and reads what a person would see.
 
 use std::{
-    env, fs,
+    fs,
     net::{SocketAddr, TcpStream},
     ops::Deref,
     path::PathBuf,
@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{server_process::ServerProcess, watch::free_port};
+use super::{ROOT, server_process::ServerProcess, watch::free_port};
 
 /// How long a browser may take on a busy machine. On an idle one, everything takes a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,11 +58,7 @@ impl Engine {
 
         let port = free_port();
         let port_option = format!("--port={port}");
-        let theme = if setup == Setup::Dark {
-            "dark"
-        } else {
-            "light"
-        };
+        let theme = if setup == Setup::Dark { "dark" } else { "light" };
         let theme = format!("GTK_THEME=Adwaita:{theme}");
         let config = format!("XDG_CONFIG_HOME={}", gtk_without_minimum_width().display());
         let mut command = match self {
@@ -70,11 +66,10 @@ impl Engine {
             // System access permits reading the console, and making the window as narrow as a phone.
             Self::Firefox => vec!["geckodriver", "--websocket-port=0", "--allow-system-access"],
             // WebKit has no headless mode.
-            Self::WebKit => [
-                &["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24"][..],
-                &["env", &theme, &config, "WebKitWebDriver"],
-            ]
-            .concat(),
+            Self::WebKit => {
+                [&["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24"][..], &["env", &theme, &config, "WebKitWebDriver"]]
+                    .concat()
+            }
         };
         command.push(&port_option);
         let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
@@ -159,7 +154,8 @@ fn minibrowser() -> PathBuf {
 
 /// A GTK configuration with small toolbars, so that the window can be as narrow as a phone.
 fn gtk_without_minimum_width() -> PathBuf {
-    let folder = env::current_dir().unwrap().join("target/browser-gtk");
+    let root = fs::canonicalize(ROOT).unwrap();
+    let folder = root.join("target/browser-gtk");
     let style = "* { min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px }";
     fs::create_dir_all(folder.join("gtk-3.0")).unwrap();
     fs::write(folder.join("gtk-3.0/gtk.css"), style).unwrap();

@@ -4,9 +4,11 @@ use std::{
     fs::File,
     io::Read,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
+
+use super::ROOT;
 
 /// Becomes the server, and kills its process group when the standard input ends: when the [`ServerProcess`] is
 /// dropped, or when the tests' process ends, which does not drop statics. Also deletes the server's temporary
@@ -27,14 +29,14 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, where Cargo runs tests, and writes its output to a file in
-    /// `target` with this name.
+    /// Starts a command in the project's folder, and writes its output to a file in `target` with this name.
     pub(crate) fn start(name: &str, command: &[&str]) -> Self {
-        let log = PathBuf::from(format!("target/{}-{name}.log", env!("CARGO_CRATE_NAME")));
+        let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
         let output = File::create(&log).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", UNTIL_END_OF_INPUT, "sh"])
             .args(command)
+            .current_dir(ROOT)
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(output.try_clone().unwrap())
@@ -42,19 +44,13 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let lifeline = child.stdin.take();
-        Self {
-            child,
-            lifeline,
-            log,
-        }
+        Self { child, lifeline, log }
     }
 
     /// The server's output so far.
     pub(crate) fn log(&self) -> String {
         let mut log = Vec::new();
-        File::open(&self.log)
-            .and_then(|mut file| file.read_to_end(&mut log))
-            .unwrap();
+        File::open(&self.log).and_then(|mut file| file.read_to_end(&mut log)).unwrap();
         String::from_utf8_lossy(&log).into_owned()
     }
 

@@ -1,0 +1,110 @@
+//! The page on the developer's own machine: `make run`, `cargo lambda invoke`, and clients with a cookie jar.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    path::Path,
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    ROOT,
+    watch::{self, Watch},
+};
+
+/// All tests share one, because the function keeps nothing: each test has the count in its own cookie jar.
+static WATCH: LazyLock<Watch> = LazyLock::new(|| Watch::start(&[]));
+
+/// The count that a page shows.
+fn shown(page: &str) -> Option<u64> {
+    let (_, rest) = page.split_once("<h1><small>Page Count:</small> <b>")?;
+    rest.split_once("</b></h1>")?.0.parse().ok()
+}
+
+#[test]
+fn cargo_lambda_invoke_answers_an_event_with_the_page() {
+    let address = WATCH.address();
+    let output = run(Command::new(env!("CARGO"))
+        .args(["lambda", "invoke", "--data-file", "events/first_visit.json"])
+        .args(["--invoke-address", &address.ip().to_string()])
+        .args(["--invoke-port", &address.port().to_string()]));
+    let answer: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(answer["statusCode"], 200);
+    // Check the cookie, because the body is compressed.
+    let cookie = answer["cookies"][0].as_str().unwrap();
+    assert!(cookie.starts_with("count=1;"), "{cookie}");
+}
+
+#[test]
+fn make_run_says_which_port_it_cannot_use_and_which_setting_the_function_rejects() {
+    for port in ["", "0", "65536", "09000", "http", "-1", "9000 9100"] {
+        let said = refused_by_make_run(port, &[]);
+        assert!(said.contains("from 1 to 65535"), "{said}");
+        assert!(said.contains(&format!("\"{port}\"")), "{said}");
+    }
+    // A browser tries both for localhost.
+    for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let Ok(other) = TcpListener::bind::<(IpAddr, _)>((address, 0)) else {
+            continue; // a machine without IPv6
+        };
+        let port = other.local_addr().unwrap().port().to_string();
+        let said = refused_by_make_run(&port, &[]);
+        assert!(said.contains(&format!("Another program listens on port {port}")), "{said}");
+    }
+    // With `--help`, nothing is served even if the setting is accepted.
+    let setting = ["COUNT_COOKIE_MAX_AGE_DAYS=forever", "WATCH_OPTIONS=--help"];
+    let said = refused_by_make_run(&watch::free_port().to_string(), &setting);
+    assert!(said.contains("COUNT_COOKIE_MAX_AGE_DAYS"), "{said}");
+    assert!(said.contains("forever"), "{said}");
+    assert!(!said.contains("The page is at"), "{said}");
+}
+
+/// Returns what `make run` prints when it fails.
+#[track_caller]
+fn refused_by_make_run(port: &str, settings: &[&str]) -> String {
+    let mut make = Command::new("make");
+    make.current_dir(ROOT);
+    make.arg("run").arg(format!("PORT={port}")).args(settings);
+    let Output { status, stdout, stderr } = make.output().unwrap();
+    let said = [stdout, stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+    assert!(!status.success(), "{said}");
+    said
+}
+
+#[test]
+fn real_clients_keep_the_count_over_twenty_visits() {
+    // Each ignores the user's own settings.
+    let curl = "curl --disable --silent --show-error --fail --noproxy '*' --compressed \
+                --write-out '%header{content-encoding}' --cookie $JAR --cookie-jar $JAR $URL";
+    let python = "python3 -c '
+import http.cookiejar as c, os, urllib.request as u
+jar = c.MozillaCookieJar(os.environ[\"JAR\"])
+if os.path.getsize(jar.filename): jar.load()
+visitor = u.build_opener(u.ProxyHandler({}), u.HTTPCookieProcessor(jar))
+print(visitor.open(os.environ[\"URL\"]).read().decode(), end=\"\")
+jar.save()'";
+    for (script, end) in [(curl, "</html>gzip"), (python, "</html>")] {
+        let jar = "target/cookies.txt";
+        fs::write(Path::new(ROOT).join(jar), "").unwrap();
+        for count in 1..=20 {
+            let mut client = Command::new("sh");
+            let page = run(client.args(["-c", script]).env("JAR", jar).env("URL", WATCH.url("")));
+            assert_eq!(shown(&page), Some(count), "{script}");
+            assert!(page.ends_with(end), "{page}");
+        }
+    }
+}
+
+/// Returns what a program prints. The program must succeed.
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command
+        .current_dir(ROOT)
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
