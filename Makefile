@@ -53,9 +53,12 @@ port:
 .PHONY: tools
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
-# The cheapest come first.
+# The cheapest come first. The middle ones mostly need one processor; the other one compiles for the browser tests.
 .PHONY: test
-test: test-rust test-lint test-program test-deploy test-cost test-browser ## Run every test
+test: test-rust ## Run every test
+	@$(MAKE) --no-print-directory browser-programs & trap "kill $$! 2>/dev/null || true" EXIT; \
+	$(MAKE) --no-print-directory test-lint test-program test-deploy test-cost; wait $$!
+	@$(MAKE) --no-print-directory test-browser
 
 .PHONY: test-rust
 test-rust:
@@ -95,9 +98,13 @@ test-cost: $(BOOTSTRAP)
 	  echo "NOT TESTED: what a visit costs. valgrind is not installed." >&2; [ -z "$${CI:-}" ]; \
 	fi
 
+.PHONY: browser-programs
+browser-programs: browsers
+	cargo test --quiet $(IN_TESTS) --package browser-tests --no-run
+
 # CI needs all three browsers. Elsewhere, a browser that is not installed is skipped.
 .PHONY: test-browser
-test-browser: .tools/sam/installed browsers
+test-browser: .tools/sam/installed browser-programs
 	@echo "== make run and cargo lambda watch with curl, Python and three browsers"
 	@skip=; \
 	export AXE_CORE="$$(echo $$PWD/.tools/sam/lib/python3*/site-packages/axe_playwright_python/axe.min.js)"; \
@@ -117,7 +124,6 @@ screenshots: .tools/cargo-lambda/installed browsers ## Take the README's picture
 	  cwebp -quiet -lossless target/pictures/$$theme-twelfth-visit.png -o docs/twelfth-visit-$$theme.webp; \
 	done
 
-# How many seconds `make fuzz` runs.
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
@@ -131,8 +137,8 @@ fuzz: .tools/sam/installed ## Look for an event whose answer breaks a promise, f
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must fail each time
 	nice $(CARGO_MUTANTS) mutants
 
-# Without the path of Cargo's home, the program is the same on every machine. Without RUSTFLAGS, as in `sam build`,
-# cargo-lambda chooses the processor itself: this is its choice.
+# The first flag keeps the path of Cargo's home out of the program, so that it is the same on every machine. The second
+# flag repeats the processor that cargo-lambda chooses when RUSTFLAGS is not set, as in `sam build`.
 export RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
   -C target-cpu=$(if $(filter aarch64,$(shell uname -m)),neoverse-n1,haswell)
 $(BOOTSTRAP) test-deploy package: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)

@@ -1,4 +1,4 @@
-//! Prepares at build time what is the same at every visit: folds the styles, hashes them for the
+//! Prepares at build time what is the same at every visit: shortens the styles, hashes them for the
 //! Content-Security-Policy, and compresses the page's head and tail.
 
 use std::{env, error::Error, fs, io, path::PathBuf};

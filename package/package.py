@@ -1,6 +1,6 @@
 """Packs a built function for owners who have no Rust: `python package.py BUILD DIRECTORY`.
 
-BUILD is what `sam build` has made. The package also contains samconfig.toml with the architecture of the build, a
+BUILD is the output of `sam build`. The package also contains samconfig.toml with the architecture of the build, a
 README, and the licences of everything in the program. SOURCE_DATE_EPOCH dates the files, so that the same commit gives
 the same bytes.
 """

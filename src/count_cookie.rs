@@ -33,7 +33,7 @@ impl Received {
 
 /// Finds the count in all the `Cookie` lines of a request.
 ///
-/// Reads bytes, so that another cookie that is not UTF-8 does not lose the visitor's count. Only the white
+/// Reads bytes, so that another cookie that is not UTF-8 does not hide the count. Only the white
 /// space of HTTP is trimmed. One pair of double quotes around the value is removed, because a server may send
 /// one ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
 pub(crate) fn read(headers: &HeaderMap) -> Received {

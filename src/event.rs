@@ -81,7 +81,7 @@ impl Fields {
             (FrontDoor::RestApi, self.http_method?, path)
         };
         // A REST API fills both maps, but `headers` only with the last line of each header. A load balancer fills
-        // one of the two, as its target group is set.
+        // one of the two: its target group's settings choose which.
         let every_line = self.multi_value_headers.filter(|lines| !lines.is_empty());
         let lines = every_line.or(self.headers).unwrap_or_default();
         let mut headers = HeaderMap::new();
@@ -116,9 +116,9 @@ fn with_stage(path: String, stage: Option<&str>, requested: Option<&str>) -> Str
     }
 }
 
-/// The lines of each header: one text, or a list of texts. What is not text or not permitted by HTTP
-/// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)) is left out alone, because front
-/// doors pass on whatever a scanner sends.
+/// Adds the lines of each header: one text, or a list of texts. Front doors pass on whatever a scanner sends, so a line
+/// that is not text, or that HTTP does not permit
+/// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)), is left out, and the others are kept.
 fn append_all(headers: &mut HeaderMap, lines: BTreeMap<String, Value>) {
     for (name, lines) in lines {
         let Ok(name) = HeaderName::try_from(name) else {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::{Answer, Settings, respond};
 
-    /// A change of AWS's formats reaches `lambda_http` first.
+    /// If AWS changes a format, `lambda_http` will follow, and this test will fail.
     #[test]
     fn events_are_read_and_answers_written_as_lambda_http_does() {
         for file in fs::read_dir("events").unwrap() {

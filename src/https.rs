@@ -4,8 +4,6 @@ use std::net::Ipv4Addr;
 
 use lambda_http::http::{HeaderMap, header, uri::Authority};
 
-/// Whether the request arrived over HTTPS.
-///
 /// The front door says so in `X-Forwarded-Proto`, and
 /// [VPC Lattice](https://docs.aws.amazon.com/vpc-lattice/latest/ug/http-targets.html) in
 /// `X-Forwarded-For-Proto`. Without either the answer is yes, because AWS serves public pages over HTTPS. The

@@ -46,8 +46,8 @@ pub(crate) fn prefetch() {
 /// set the lowest level in `AWS_LAMBDA_LOG_LEVEL` (INFO by default) and the format in `AWS_LAMBDA_LOG_FORMAT`
 /// (JSON unless it is `Text`).
 ///
-/// A warning or an error names its request (`requestId`), because Lambda's own lines are turned off. In a line of
-/// INFO that would be a third of the log.
+/// A warning or an error names its request (`requestId`), because Lambda's own lines are turned off. An INFO line does
+/// not: the id would be a third of the log.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(LevelFilter::INFO, |name| level(&name));
     let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));

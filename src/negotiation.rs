@@ -32,7 +32,7 @@ impl Representation {
             let (specificity, weight, position) = matching.max()?;
             (weight > 0).then_some((weight, specificity, position))
         };
-        // Of equal forms, the last is the greatest: HTML, if the client likes none.
+        // Of equal forms, `max_by_key` returns the last: HTML, if the client accepts none.
         let forms = [Self::Text, Self::Json, Self::Html].into_iter();
         forms.max_by_key(|form| liking(*form)).unwrap_or(Self::Html)
     }
@@ -47,7 +47,6 @@ impl Representation {
         ranges.iter().position(|own| range.eq_ignore_ascii_case(own))
     }
 
-    /// Its `Content-Type`.
     pub(crate) fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Html => "text/html; charset=utf-8",
@@ -81,7 +80,7 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     named.or(any).is_some_and(|weight| weight > 0)
 }
 
-/// The greatest quality value (`q=`), in thousandths. An element that gives none has this one.
+/// The greatest weight (`q=`), in thousandths. An element without a weight has this one.
 const MAX_WEIGHT: u16 = 1000;
 
 /// The elements of a list in a header, without their parameters, each with its weight. Several lines are one list

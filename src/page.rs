@@ -43,13 +43,13 @@ fn render(template: &impl Template) -> String {
     template.render().expect("writing to a String does not fail")
 }
 
-/// Splits off `Max-Age`, because the templates keep a line from breaking at its hyphen.
+/// Splits off the last attribute, usually `Max-Age`, so that the templates can prevent a line break at its hyphen.
 fn with_last_attribute_apart(set_cookie: &HeaderValue) -> (&str, &str) {
     let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
     set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
 }
 
-/// The styles beside the templates, folded by `build.rs`.
+/// The styles beside the templates, as `build.rs` shortens them.
 const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
 

@@ -101,7 +101,7 @@ fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> 
     with(success(body, form, gzip), header::SET_COOKIE, set_cookie)
 }
 
-/// The answer to a visit, or to a request that only asks what the answer to a visit would be like.
+/// The answer to a visit. HEAD and a health check get it with an empty body.
 fn success(body: Body, form: Representation, gzip: bool) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -155,7 +155,7 @@ fn stage_without_slash(request: &Request, stage: &str) -> Response<Body> {
 }
 
 fn unknown(depth: usize) -> Response<Body> {
-    /// No link leads deeper. From a deeper path, the link home stays short and need not reach the page.
+    /// No link leads deeper. On a deeper path, the link home is `./`, which is short but does not reach the page.
     const MAX_DEPTH: usize = 16;
     let home = match depth {
         1..=MAX_DEPTH => &"../".repeat(depth),

@@ -11,7 +11,6 @@ const CONTENT_SECURITY_POLICY: &str = concat!(
     "'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Adds the headers to an answer.
 pub(crate) fn add(headers: &mut HeaderMap, https: bool) {
     for (name, value) in [
         // A stored page would show an old number, and the visit would not reach the function.

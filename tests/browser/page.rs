@@ -37,7 +37,7 @@ const VISIT_AGAIN: &str = "a[href='./']";
 const RESET: &str = "form[action=reset] button";
 const FORGET: &str = "form[action=forget] button";
 
-/// Makes a test of each claim for each engine.
+/// Defines one test for each claim and engine.
 macro_rules! in_every_engine {
     ($($claim:ident),*; but_not_in_webkit: $($other:ident),*) => {
         in_engine!(chromium, Chromium, $($claim,)* $($other),*);
@@ -279,12 +279,11 @@ async fn after_back_the_embedded_count_is_a_new_one(browser: &Browser, counter: 
     assert_eq!(embedded_count(browser, &page).await, 1);
     browser.run("window.isKept = true").await;
     browser.goto(elsewhere).await.unwrap();
-    assert_eq!(browser.visit(counter.url("/")).await, 2);
-    browser.run("history.go(-2)").await;
+    browser.run("history.back()").await;
     counter.recorded(2, |it| it.status == StatusCode::OK && it.origin.is_some()).await;
     // WebKit does not keep this page, and loads it again.
     if browser.engine != Engine::WebKit {
-        browser.text_once("#visits output", |text| text == "3").await;
+        browser.text_once("#visits output", |text| text == "2").await;
         assert_eq!(browser.run("return window.isKept").await, true);
     }
 }
@@ -438,11 +437,11 @@ const DIGITS: &str = "
     }";
 
 async fn the_number_is_on_one_line_and_touches_nothing_else(browser: &Browser, site: &Site) {
-    for count in [1, 9, 10, 99, 100, 999, 1_234, 99_999, 1_234_567, u64::MAX] {
+    for count in [1, 99, 999, 1_234, 99_999, 1_234_567, u64::MAX] {
         browser.goto(site.url("/nothing-here")).await.unwrap();
         browser.store_count(&(count - 1).to_string()).await;
         assert_eq!(browser.visit(site.url("/")).await, count);
-        for width in [320, 375, 414, 600, 768, 896, 1024, 1280, 1440, 1920, 2560] {
+        for width in [320, 414, 600, 768, 896, 1024, 1280, 2560] {
             browser.resize(width, 800).await;
             let mut found = browser.run(DIGITS).await;
             let height = found["height"].take().as_f64().unwrap();
@@ -463,7 +462,7 @@ async fn the_number_is_on_one_line_and_touches_nothing_else(browser: &Browser, s
 async fn nothing_scrolls_sideways_from_320_pixels_up(browser: &Browser, site: &Site) {
     for page in Page::ALL {
         page.open_all(browser, site).await;
-        for width in [320, 375, 600, 895, 896, 1024, 1280, 1920, 2560] {
+        for width in [320, 600, 895, 896, 1280, 2560] {
             browser.resize(width, 800).await;
             let beyond = "const { scrollWidth, clientWidth } = document.documentElement;
                 return scrollWidth - clientWidth";
@@ -535,7 +534,7 @@ const RUN_AXE: &str = "
         passes.some(({ id }) => id == 'color-contrast'),
     ]), error => done(String(error)))";
 
-/// The frames of the README's moving picture, each with the number of the picture, and the still picture.
+/// Takes the README's pictures: the numbered frames of the moving one, and the still one.
 #[test]
 #[ignore = "takes pictures: make screenshots"]
 fn pictures() {

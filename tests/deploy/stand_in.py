@@ -1,7 +1,7 @@
 """Starts ministack, the stand-in for AWS, with two additions that the template needs.
 
 ministack rejects an alarm over metric math. Here, such an alarm is stored and described as declared, but never
-evaluated. ministack also does not pass on a function's ReservedConcurrentExecutions, which it would obey.
+evaluated. ministack's Lambda obeys a reserved concurrency, but its CloudFormation does not set it: this does.
 Run this with the interpreter that has ministack.
 """
 

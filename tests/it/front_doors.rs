@@ -177,7 +177,7 @@ fn only_the_header_that_http_forbids_is_left_out() {
     }
 }
 
-/// Everything else in an event may be absent, null or anything else.
+/// The fields that the counter reads. Any other field may be absent, null or anything else.
 const READ: [&str; 12] = [
     "/cookies",
     "/headers",

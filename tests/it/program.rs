@@ -280,7 +280,7 @@ fn a_page_in_any_language_reaches_every_client() {
     }
 }
 
-/// Under another name, Cargo keeps the program itself.
+/// Renames the package, so that Cargo does not overwrite the original program.
 fn renamed(file: &str) -> String {
     let library = if file.contains("[lints") { "[workspace]\n[lib]\nname = \"page_visit_counter\"\n" } else { "" };
     file.replacen("name = \"page-visit-counter\"", "name = \"translated\"", 1) + library
@@ -342,7 +342,7 @@ fn load(browsers: u64, variables: &[(&str, &str)]) {
 }
 
 #[test]
-#[ignore = "takes a release build: make test runs it"]
+#[ignore = "needs a release build: make test runs it"]
 fn every_visit_counts_and_logs_one_line_and_memory_does_not_grow() {
     load(1, &[]);
     load(16, &[("AWS_LAMBDA_MAX_CONCURRENCY", "16")]);

@@ -39,7 +39,7 @@ fn assert_answer(request: &str, expected: &Answer) {
     assert_eq!(&answer("", request).without_html(), expected, "{request}");
 }
 
-/// The same whether sites are listed or not, but for `Vary`.
+/// Checks the answer with and without listed sites. Only `Vary` differs.
 #[track_caller]
 fn assert_answer_everywhere(request: &str, expected: &Answer) {
     assert_answer(request, expected);

@@ -45,7 +45,6 @@ impl Watch {
         Self { address, _process: process }
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -61,7 +60,7 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
-/// The answer to a request that is not a visit, which would be in the function's log. Uses only the standard
+/// The answer to a request that is not a visit, because a visit would be in the function's log. Uses only the standard
 /// library, because some callers may not start or block a runtime.
 fn first_answer(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;

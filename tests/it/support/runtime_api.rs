@@ -80,7 +80,6 @@ impl RuntimeApi {
         Self { address, shared, runtime }
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -217,12 +216,10 @@ impl Function {
         self.ended().1
     }
 
-    /// Waits until the program sleeps.
     pub(crate) fn wait_for_sleep(&self) {
         wait_for_sleep(Some(&self.id()));
     }
 
-    /// The program's process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
