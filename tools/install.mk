@@ -1,11 +1,12 @@
 # Installs the tools into .tools, each at a fixed version.
 
-# The programs of a Python environment name its folder: in a folder that was moved or copied, they are installed anew.
-$(shell [ .tools/folder -ef .tools ] || { rm -f .tools/*/installed; mkdir -p .tools; ln -sfn "$$PWD/.tools" .tools/folder; })
+# Python packages, from the lists in tools/requirements. The first installs the others.
+.tools/%/installed: tools/requirements/%.txt .tools/uv/installed
+	@tools/install-python-packages.sh $*
+	@touch $@
 
-# Python packages, from the lists in tools/requirements.
-.tools/%/installed: tools/requirements/%.txt
-	@tools/pip-install.sh $*
+.tools/uv/installed: tools/requirements/uv.txt
+	@tools/install-python-packages.sh uv
 	@touch $@
 
 # Programs that are not on PyPI. The version is part of the path, so that a new version is installed.

@@ -69,6 +69,9 @@ def test_package_deploys_counts_and_is_deleted_without_rust(cloud: Cloud, unpack
     """PATH has neither Rust nor a linker, and the settings are written as an owner would write them."""
     programs = tmp_path / "bin"
     programs.mkdir()
+    # Only the SAM CLI runs. Its script uses these two to find itself.
+    for name in ("dirname", "realpath"):
+        (programs / name).symlink_to(shutil.which(name))
     sam = functools.partial(cloud.sam, cwd=unpacked, PATH=str(programs))
     sam("deploy")
     url = cloud.outputs(STACK)["PageUrl"]
