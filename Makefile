@@ -55,7 +55,7 @@ tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI
 
 # The cheapest come first. The middle ones mostly need one processor; the other one compiles for the browser tests.
 .PHONY: test
-test: test-rust ## Run every test
+test: test-rust .tools/uv/installed ## Run every test
 	@$(MAKE) --no-print-directory browser-programs & trap "kill $$! 2>/dev/null || true" EXIT; \
 	$(MAKE) --no-print-directory test-lint test-program test-deploy test-cost; wait $$!
 	@$(MAKE) --no-print-directory test-browser
@@ -99,7 +99,7 @@ test-cost: $(BOOTSTRAP)
 	fi
 
 .PHONY: browser-programs
-browser-programs: browsers
+browser-programs: .tools/cargo-lambda/installed browsers
 	cargo test --quiet $(IN_TESTS) --package browser-tests --no-run
 
 # CI needs all three browsers. Elsewhere, a browser that is not installed is skipped.
