@@ -6,8 +6,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 # Some tests measure, and the machine may have only two processors.
 .NOTPARALLEL:
+.PHONY: help run port tools test test-rust test-lint test-program test-deploy test-cost test-browser browser-programs
+.PHONY: screenshots fuzz mutants package
 
-.PHONY: help
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -27,7 +28,6 @@ test-program test-cost: export BOOTSTRAP := $(BOOTSTRAP)
 
 export PORT ?= 9000
 
-.PHONY: run
 run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:9000 (PORT=9100 for another port)
 	@echo "== Building the function"
 	cargo build --locked
@@ -39,7 +39,6 @@ run: port .tools/cargo-lambda/installed ## Serve the page at http://localhost:90
 	echo "cargo lambda watch has ended, and the page is no longer served. See its last lines above." >&2; exit 1
 
 # On a port that it cannot use, cargo-lambda would end without a message and report success.
-.PHONY: port
 port:
 	@if [[ ! $$PORT =~ ^[1-9][0-9]{0,4}$$ ]] || (( PORT > 65535 )); then \
 	  echo "PORT must be a number from 1 to 65535, not \"$$PORT\"." >&2; exit 1; \
@@ -50,17 +49,14 @@ port:
 	  fi; \
 	done
 
-.PHONY: tools
 tools: .tools/sam/installed .tools/cargo-lambda/installed ## Install the SAM CLI and cargo-lambda into .tools/sam/bin
 
 # The cheapest come first. The middle ones mostly need one processor; the other one compiles for the browser tests.
-.PHONY: test
 test: test-rust .tools/uv/installed ## Run every test
 	@$(MAKE) --no-print-directory browser-programs & trap "kill $$! 2>/dev/null || true" EXIT; \
 	$(MAKE) --no-print-directory test-lint test-program test-deploy test-cost; wait $$!
 	@$(MAKE) --no-print-directory test-browser
 
-.PHONY: test-rust
 test-rust:
 	@echo "== The tests that need only Rust"
 	cargo fmt --check
@@ -68,7 +64,6 @@ test-rust:
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
 	PROPTEST_CASES=1000 cargo test --quiet --locked
 
-.PHONY: test-lint
 test-lint: .tools/sam/installed .tools/checkov/installed
 	@echo "== Licences, the template, the workflows, the crates in tests"
 	cargo-deny --log-level error check licenses bans sources
@@ -78,18 +73,15 @@ test-lint: .tools/sam/installed .tools/checkov/installed
 	cargo fmt --check --all --manifest-path tests/Cargo.toml
 	PAGE="$$PWD/src/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
 
-.PHONY: test-program
 test-program: $(BOOTSTRAP)
 	@echo "== The deployed program: behaviour, log, 30,000 visits, another language"
 	cargo test --locked --test it -- --include-ignored program:: --test-threads=1 --nocapture
 
-.PHONY: test-deploy
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed
 	@echo "== The template: built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest tests/deploy
 
 # CI needs valgrind. Elsewhere, this test is skipped if valgrind is not installed.
-.PHONY: test-cost
 test-cost: $(BOOTSTRAP)
 	@echo "== What a visit costs, compared with the smallest possible function"
 	@if command -v valgrind >/dev/null || tools/apt-install.sh valgrind; then \
@@ -98,12 +90,10 @@ test-cost: $(BOOTSTRAP)
 	  echo "NOT TESTED: what a visit costs. valgrind is not installed." >&2; [ -z "$${CI:-}" ]; \
 	fi
 
-.PHONY: browser-programs
 browser-programs: .tools/cargo-lambda/installed browsers
 	cargo test --quiet $(IN_TESTS) --package browser-tests --no-run
 
 # CI needs all three browsers. Elsewhere, a browser that is not installed is skipped.
-.PHONY: test-browser
 test-browser: .tools/sam/installed browser-programs
 	@echo "== make run and cargo lambda watch with curl, Python and three browsers"
 	@skip=; \
@@ -115,7 +105,6 @@ test-browser: .tools/sam/installed browser-programs
 	done; \
 	cargo test $(IN_TESTS) --package browser-tests -- $$skip
 
-.PHONY: screenshots
 screenshots: .tools/cargo-lambda/installed browsers ## Take the README's pictures of the page in Chromium
 	command -v img2webp >/dev/null || tools/apt-install.sh webp
 	cargo test $(IN_TESTS) --package browser-tests -- --ignored pictures
@@ -126,14 +115,12 @@ screenshots: .tools/cargo-lambda/installed browsers ## Take the README's picture
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz
 fuzz: .tools/sam/installed ## Look for an event whose answer breaks a promise, for FUZZ_SECONDS=600
 	mkdir -p target/corpus
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	  cargo-fuzz run --fuzz-dir tests/fuzz --sanitizer none --no-trace-compares event target/corpus events -- \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384
 
-.PHONY: mutants
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must fail each time
 	nice $(CARGO_MUTANTS) mutants
 
@@ -147,7 +134,6 @@ $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 
-.PHONY: package
 package: .tools/sam/installed ## Build a package in dist that can be deployed without Rust
 	sam build --build-dir target/package --parameter-overrides Architecture=$(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 	SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" \

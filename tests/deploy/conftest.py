@@ -44,20 +44,10 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_DEFAULT_REGION": REGION,
 }
-PREFETCH = {"sec-purpose": "prefetch"}
 # The headers that the script in docs/embed.md sends from a page of the site that the emulator lists.
 EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
     f"sec-fetch-{name}": value for name, value in {"dest": "empty", "mode": "cors", "site": "cross-site"}.items()
 }
-
-
-def request(method: str = "GET", path: str = "/", count: str | None = "2", **headers: str) -> bytes:
-    """An event from the Function URL: the sample of a return visit with changes."""
-    event = json.loads((ROOT / "events" / "return_visit.json").read_text())
-    event |= {"rawPath": path, "cookies": [f"count={count}"] if count else []}
-    event["headers"] |= headers
-    event["requestContext"]["http"] |= {"method": method, "path": path}
-    return json.dumps(event).encode()
 
 
 def stored_count(set_cookie: str) -> str:

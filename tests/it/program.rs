@@ -136,7 +136,11 @@ fn logs_a_short_json_line_for_each_event_that_a_metric_counts() {
         ("forget", r#""forget""#),
         ("prefetch", r#""prefetch""#),
     ];
-    let events: Vec<_> = lines.map(|(name, _)| sample(name)).into_iter().chain([sample("favicon")]).collect();
+    let mut events = lines.map(|(name, _)| sample(name)).to_vec();
+    // Not logged
+    events.extend([sample("favicon"), sample("first_visit"), sample("first_visit")]);
+    events[lines.len() + 1]["requestContext"]["http"]["method"] = json!("HEAD");
+    events[lines.len() + 2]["headers"]["user-agent"] = json!("ELB-HealthChecker/2.0");
     let log = log_of(&[("COUNT_EMBED_ORIGINS", "https://blog.example.com")], &events);
     let expected = ["\"start\""].into_iter().chain(lines.map(|(_, line)| line));
     let expected = expected.map(|line| format!(r#""level":"INFO","message":{line}}}"#));
