@@ -5,6 +5,9 @@ set -euo pipefail
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   exit 1
 fi
+# One at a time: `make test` also installs in the background.
+exec 9< "$0"
+flock 9
 echo "== Installing $* with apt"
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
