@@ -2,8 +2,10 @@
 //!
 //! - `page`: Chromium, Firefox and `WebKit` open the page, over HTTPS and embedded in other sites.
 //! - `make_run`: curl, Python and `cargo lambda invoke` visit the page, and `make run` says what is wrong.
-//! - `support`: the browsers, the web in which they find the page, and the running `make run`.
+//! - `browsers`, `web`, `server_process`: the browsers, the sites that they open, and the programs behind both.
 
+mod browsers;
 mod make_run;
 mod page;
-mod support;
+mod server_process;
+mod web;

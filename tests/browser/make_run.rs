@@ -5,18 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     path::Path,
     process::{Command, Output},
-    sync::LazyLock,
 };
 
 use serde_json::Value;
 
-use crate::support::{
-    ROOT,
-    watch::{self, Watch},
+use crate::{
+    server_process::{ROOT, free_port},
+    web::WATCH,
 };
-
-/// All tests share one, because the function keeps nothing: each test has the count in its own cookie jar.
-static WATCH: LazyLock<Watch> = LazyLock::new(|| Watch::start(&[]));
 
 /// The count that a page shows.
 fn shown(page: &str) -> Option<u64> {
@@ -26,11 +22,9 @@ fn shown(page: &str) -> Option<u64> {
 
 #[test]
 fn cargo_lambda_invoke_answers_an_event_with_the_page() {
-    let address = WATCH.address();
     let output = run(Command::new(env!("CARGO"))
-        .args(["lambda", "invoke", "--data-file", "events/first_visit.json"])
-        .args(["--invoke-address", &address.ip().to_string()])
-        .args(["--invoke-port", &address.port().to_string()]));
+        .args(["lambda", "invoke", "--data-file", "events/first_visit.json", "--invoke-address", "127.0.0.1"])
+        .args(["--invoke-port", &WATCH.port.to_string()]));
     let answer: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(answer["statusCode"], 200);
     // Check the cookie, because the body is compressed.
@@ -56,7 +50,7 @@ fn make_run_says_which_port_it_cannot_use_and_which_setting_the_function_rejects
     }
     // With `--help`, nothing is served even if the setting is accepted.
     let setting = ["COUNT_COOKIE_MAX_AGE_DAYS=forever", "WATCH_OPTIONS=--help"];
-    let said = refused_by_make_run(&watch::free_port().to_string(), &setting);
+    let said = refused_by_make_run(&free_port().to_string(), &setting);
     assert!(said.contains("COUNT_COOKIE_MAX_AGE_DAYS"), "{said}");
     assert!(said.contains("forever"), "{said}");
     assert!(!said.contains("The page is at"), "{said}");
@@ -66,8 +60,7 @@ fn make_run_says_which_port_it_cannot_use_and_which_setting_the_function_rejects
 #[track_caller]
 fn refused_by_make_run(port: &str, settings: &[&str]) -> String {
     let mut make = Command::new("make");
-    make.current_dir(ROOT);
-    make.arg("run").arg(format!("PORT={port}")).args(settings);
+    make.current_dir(ROOT).args(["run", &format!("PORT={port}")]).args(settings);
     let Output { status, stdout, stderr } = make.output().unwrap();
     let said = [stdout, stderr].map(|it| String::from_utf8(it).unwrap()).concat();
     assert!(!status.success(), "{said}");
@@ -91,7 +84,7 @@ jar.save()'";
         fs::write(Path::new(ROOT).join(jar), "").unwrap();
         for count in 1..=20 {
             let mut client = Command::new("sh");
-            let page = run(client.args(["-c", script]).env("JAR", jar).env("URL", WATCH.url("")));
+            let page = run(client.args(["-c", script]).env("JAR", jar).env("URL", &WATCH.url));
             assert_eq!(shown(&page), Some(count), "{script}");
             assert!(page.ends_with(end), "{page}");
         }

@@ -1,37 +1,16 @@
 //! Chromium, Firefox and `WebKit` open the page that `make run` serves, over HTTPS.
 
-use std::{
-    env, fs,
-    path::Path,
-    sync::{Arc, LazyLock},
-    time::SystemTime,
-};
+use std::{env, fs, path::Path, time::SystemTime};
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use serde_json::json;
 use thirtyfour::{SameSite, prelude::*};
 
-use crate::support::{
-    ROOT,
-    browsers::{Browser, Engine, RUNTIME, Setup},
-    watch::Watch,
-    web::{Site, Web},
+use crate::{
+    browsers::{Browser, Engine, Setup},
+    server_process::ROOT,
+    web::{BLOG, Exchange, NEIGHBOUR, RUNTIME, SHOP, Site, WATCH},
 };
-
-/// All tests share one, because the function keeps nothing: each test counts on its own site.
-static WATCH: LazyLock<Watch> = LazyLock::new(|| {
-    let origins = format!("https://{BLOG} https://{SHOP} https://{NEIGHBOUR}");
-    Watch::start(&[&format!("COUNT_EMBED_ORIGINS={origins}")])
-});
-
-/// Sites that may show the count: two other sites, and a host on the same site as the counters.
-const BLOG: &str = "blog.example.net";
-const SHOP: &str = "shop.example.org";
-const NEIGHBOUR: &str = "www.example.com";
-/// A site that may not show the count.
-const STRANGER: &str = "stranger.example.net";
-
-static WEB: LazyLock<Arc<Web>> = LazyLock::new(|| Web::start(WATCH.address(), &RUNTIME));
 
 const VISIT_AGAIN: &str = "a[href='./']";
 const RESET: &str = "form[action=reset] button";
@@ -52,9 +31,10 @@ macro_rules! in_engine {
             $(
                 #[test]
                 fn $claim() {
+                    let site = super::Site::counter();
                     super::RUNTIME.block_on(async {
-                        let browser = super::open(super::Engine::$engine, super::Setup::Usual).await;
-                        super::$claim(&browser, &super::WEB.counter()).await;
+                        let browser = super::Browser::open(super::Engine::$engine, super::Setup::Usual).await;
+                        super::$claim(&browser, &site).await;
                         browser.close().await;
                     });
                 }
@@ -130,10 +110,6 @@ impl Page {
     }
 }
 
-async fn open(engine: Engine, setup: Setup) -> Browser {
-    Browser::open(engine, setup, WEB.proxy).await
-}
-
 async fn each_visit_adds_one_and_shows_the_stored_cookie_before_and_after(browser: &Browser, site: &Site) {
     browser.goto(site.url("/")).await.unwrap();
     // The exact text, in one line, as a person would copy it.
@@ -144,16 +120,14 @@ async fn each_visit_adds_one_and_shows_the_stored_cookie_before_and_after(browse
     for visit in 1..=12 {
         if visit > 1 {
             browser.refresh().await.unwrap();
-            let sent = format!("Cookie: count={}", visit - 1);
-            assert_eq!(browser.text("#sent").await, sent);
+            assert_eq!(browser.text("#sent").await, format!("Cookie: count={}", visit - 1));
         }
         assert_eq!(browser.count().await, visit);
         assert_eq!(browser.stored_count().await, Some(visit));
         let attributes = "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000";
         let answered = format!("Set-Cookie: count={visit}; {attributes}");
         assert_eq!(browser.text("#answered").await, answered);
-        let next = format!("Cookie: count={visit}");
-        assert_eq!(browser.text("#next").await, next);
+        assert_eq!(browser.text("#next").await, format!("Cookie: count={visit}"));
     }
     let cookie = browser.cookie().await.unwrap();
     assert_eq!(cookie.http_only, Some(true));
@@ -168,7 +142,7 @@ async fn each_visit_adds_one_and_shows_the_stored_cookie_before_and_after(browse
 
 async fn on_localhost_it_counts_without_https(browser: &Browser, _: &Site) {
     for count in 1..=3 {
-        assert_eq!(browser.visit(WATCH.url("")).await, count);
+        assert_eq!(browser.visit(WATCH.url.clone()).await, count);
     }
     // Safari would not keep a `Secure` cookie.
     assert_eq!(browser.cookie().await.unwrap().secure, Some(false));
@@ -199,8 +173,8 @@ async fn a_deleted_cookie_is_gone_and_the_next_visit_is_the_first(browser: &Brow
     // Firefox asks the visitor before it sends a form again, and its driver answers no.
     if browser.engine != Engine::Firefox {
         browser.refresh().await.unwrap();
-        let posted = site.recorded(2, |it| it.method == Method::POST).await;
-        assert_eq!(posted.status, StatusCode::OK);
+        let posted = site.recorded(2, |it| it.path() == "/forget").await;
+        assert_eq!(posted.answer.status, StatusCode::OK);
         assert_eq!(browser.stored_count().await, None);
     }
 
@@ -217,14 +191,12 @@ async fn a_deleted_cookie_is_gone_and_the_next_visit_is_the_first(browser: &Brow
 async fn another_site_can_neither_reset_nor_forget_the_count(browser: &Browser, site: &Site) {
     browser.goto(site.url("/")).await.unwrap();
     for (count, path) in [(2, "/reset"), (3, "/forget")] {
-        let attack =
-            format!("<!doctype html><form method=post action='{}'><button>Win</button></form>", site.url(path));
-        let attacker = WEB.site("attack.example.net");
-        let attack = attacker.serve(&format!("{path}-{}", site.host), &attack);
+        let form = format!("<!doctype html><form method=post action='{}'><button>Win</button></form>", site.url(path));
+        let attack = Site("attack.example.net".to_owned()).serve(&format!("{path}-{}", site.0), &form);
         browser.goto(attack).await.unwrap();
         browser.click("button").await;
-        let refused = site.recorded(1, |it| it.path == path).await;
-        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        let refused = site.recorded(1, |it| it.path() == path).await;
+        assert_eq!(refused.answer.status, StatusCode::FORBIDDEN);
         browser.click(VISIT_AGAIN).await;
         assert_eq!(browser.count().await, count);
     }
@@ -241,7 +213,7 @@ fn embed(host: &str, counter: &Site) -> String {
          {snippet}<img src='{0}'><iframe src='{0}'></iframe>",
         counter.url("/")
     );
-    WEB.site(host).serve(&format!("/of-{}", counter.host), &page)
+    Site(host.to_owned()).serve(&format!("/of-{}", counter.0), &page)
 }
 
 /// Opens a page that embeds the count, and returns the number that a visitor sees.
@@ -275,12 +247,13 @@ async fn a_page_of_the_same_site_shares_the_count(browser: &Browser, counter: &S
 
 async fn after_back_the_embedded_count_is_a_new_one(browser: &Browser, counter: &Site) {
     let page = embed(NEIGHBOUR, counter);
-    let elsewhere = WEB.site(NEIGHBOUR).serve("/elsewhere", "<!doctype html>");
+    let elsewhere = Site(NEIGHBOUR.to_owned()).serve("/elsewhere", "<!doctype html>");
     assert_eq!(embedded_count(browser, &page).await, 1);
     browser.run("window.isKept = true").await;
     browser.goto(elsewhere).await.unwrap();
     browser.run("history.back()").await;
-    counter.recorded(2, |it| it.status == StatusCode::OK && it.origin.is_some()).await;
+    let is_counted = |it: &Exchange| it.answer.status == StatusCode::OK && it.request.headers.contains_key("origin");
+    counter.recorded(2, is_counted).await;
     // WebKit does not keep this page, and loads it again.
     if browser.engine != Engine::WebKit {
         browser.text_once("#visits output", |text| text == "2").await;
@@ -289,12 +262,11 @@ async fn after_back_the_embedded_count_is_a_new_one(browser: &Browser, counter: 
 }
 
 async fn a_site_that_is_not_listed_gets_no_number_and_does_not_change_the_count(browser: &Browser, counter: &Site) {
-    let page = embed(STRANGER, counter);
+    let page = embed("stranger.example.net", counter);
     assert_eq!(browser.visit(counter.url("/")).await, 1);
     browser.goto(page).await.unwrap();
     // The script, the image and the frame are refused.
-    let refused = counter.recorded(3, |it| it.status == StatusCode::FORBIDDEN);
-    refused.await;
+    counter.recorded(3, |it| it.answer.status == StatusCode::FORBIDDEN).await;
     let asked_again = "const [url, done] = arguments; fetch(url).catch(() => done())";
     browser.execute_async(asked_again, vec![json!(counter.url("/"))]).await.unwrap();
     assert!(!browser.find(By::Css("#visits")).await.unwrap().is_displayed().await.unwrap());
@@ -303,7 +275,7 @@ async fn a_site_that_is_not_listed_gets_no_number_and_does_not_change_the_count(
 }
 
 async fn with_cookies_blocked_the_page_stays_at_1_and_says_why(usual: &Browser, site: &Site) {
-    let browser = open(usual.engine, Setup::NoCookies).await;
+    let browser = Browser::open(usual.engine, Setup::NoCookies).await;
     for _ in 1..=3 {
         assert_eq!(browser.visit(site.url("/")).await, 1);
         assert_ne!(browser.text("#story + p").await, "");
@@ -354,24 +326,23 @@ async fn a_page_loaded_in_advance_loses_and_adds_no_visit(browser: &Browser, _: 
         (by_script("prefetch"), "prefetch", is_chromium),
         (by_script("prerender"), "prefetch;prerender", is_chromium),
     ] {
-        let site = WEB.counter();
-        let page = format!("<!doctype html><title>Ahead</title>{ahead}<a href='./'>Visit</a>");
-        let page = site.serve("/ahead", &page);
+        let site = Site::counter();
+        let page = site.serve("/ahead", &format!("<!doctype html><title>Ahead</title>{ahead}<a href='./'>Visit</a>"));
         assert_eq!(browser.visit(site.url("/")).await, 1);
         browser.goto(page).await.unwrap();
         if is_known {
-            let ahead = site.recorded(1, |it| it.purpose.is_some()).await;
-            assert_eq!(ahead.path, "/");
-            assert_eq!(ahead.purpose.as_deref(), Some(purpose));
+            let ahead = site.recorded(1, Exchange::is_ahead).await;
+            assert_eq!(ahead.path(), "/");
+            assert_eq!(ahead.request.headers["sec-purpose"], purpose);
             // After a failure, the browser loads the page again when the visitor opens it.
-            assert_eq!(ahead.status, StatusCode::FORBIDDEN);
+            assert_eq!(ahead.answer.status, StatusCode::FORBIDDEN);
         }
         assert_eq!(browser.stored_count().await, Some(1));
         browser.click("a").await;
         assert_eq!(browser.count().await, 2);
         assert_eq!(browser.stored_count().await, Some(2));
-        let record = site.record().into_iter();
-        let (ahead, visits): (Vec<_>, Vec<_>) = record.filter(|it| it.path == "/").partition(|it| it.purpose.is_some());
+        let record = site.record().into_iter().filter(|it| it.path() == "/");
+        let (ahead, visits): (Vec<_>, Vec<_>) = record.partition(Exchange::is_ahead);
         assert_eq!(ahead.is_empty(), !is_known, "{ahead:?}");
         assert_eq!(visits.len(), 2);
     }
@@ -401,15 +372,13 @@ async fn a_visit_is_one_request_and_arrives_compressed(browser: &Browser, site: 
     browser.goto(site.url("/")).await.unwrap();
     browser.refresh().await.unwrap();
     // The test proves something only if the browser asks for the icon of a page that includes none.
-    let without_icon = site.serve("/without-icon", "<!doctype html>");
-    browser.goto(without_icon).await.unwrap();
+    browser.goto(site.serve("/without-icon", "<!doctype html>")).await.unwrap();
     if browser.engine != Engine::WebKit {
-        site.recorded(1, |it| it.path == "/favicon.ico").await;
+        site.recorded(1, |it| it.path() == "/favicon.ico").await;
     }
-    let record = site.record().into_iter();
-    let visits: Vec<_> = record.take_while(|it| it.path != "/without-icon").map(|it| (it.path, it.encoding)).collect();
-    let visit = || ("/".to_owned(), Some("gzip".to_owned()));
-    assert_eq!(visits, [visit(), visit()]);
+    let record = site.record();
+    assert_eq!([&record[0], &record[1], &record[2]].map(Exchange::path), ["/", "/", "/without-icon"]);
+    assert!(record[..2].iter().all(|it| it.answer.headers["content-encoding"] == "gzip"), "{record:?}");
 }
 
 /// How the page shows the number: whether its digits are on one line and in the window, which visible elements
@@ -445,13 +414,8 @@ async fn the_number_is_on_one_line_and_touches_nothing_else(browser: &Browser, s
             browser.resize(width, 800).await;
             let mut found = browser.run(DIGITS).await;
             let height = found["height"].take().as_f64().unwrap();
-            assert_eq!(
-                found,
-                json!({
-                    "lines": 1, "inWindow": true, "touched": [], "broken": [], "height": null,
-                }),
-                "{count} at {width} pixels"
-            );
+            let good = json!({ "lines": 1, "inWindow": true, "touched": [], "broken": [], "height": null });
+            assert_eq!(found, good, "{count} at {width} pixels");
             // Large type, even on a phone. More than seven digits need at least the size of a heading.
             let least = if count < 10_000_000 { 60.0 } else { 20.0 };
             assert!(height >= least, "{count} at {width} pixels: {height} pixels high");
@@ -484,32 +448,27 @@ async fn the_keyboard_reaches_every_control_with_a_visible_focus(browser: &Brows
         assert_eq!(browser.run(focus).await, json!([element, "solid", "3px"]));
     }
     press(browser, Key::Enter).await;
-    let opened = browser.text_once("details", |text| text.contains("HttpOnly"));
-    opened.await;
-    let reset = "document.querySelector('button').focus()";
-    browser.run(reset).await;
+    browser.text_once("details", |text| text.contains("HttpOnly")).await;
+    browser.run("document.querySelector('button').focus()").await;
     press(browser, Key::Enter).await;
-    let restarted = browser.text_once("h1", |text| text == "Page Count: 1");
-    restarted.await;
+    browser.text_once("h1", |text| text == "Page Count: 1").await;
 }
 
 async fn press(browser: &Browser, key: Key) {
-    let keys = browser.action_chain().send_keys(key);
-    keys.perform().await.unwrap();
+    browser.action_chain().send_keys(key).perform().await.unwrap();
 }
 
 async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
     let axe = env::var_os("AXE_CORE").expect("AXE_CORE names axe.min.js: make test sets it");
     let axe = fs::read_to_string(&axe).unwrap_or_else(|error| panic!("{}: {error}", axe.display()));
-    let (light, dark) = (Setup::Usual, Setup::Dark);
-    for (setup, width) in [(light, 1280), (dark, 1280), (light, 320)] {
-        let browser = open(usual.engine, setup).await;
+    for (setup, width) in [(Setup::Usual, 1280), (Setup::Dark, 1280), (Setup::Usual, 320)] {
+        let browser = Browser::open(usual.engine, setup).await;
         browser.resize(width, 800).await;
         for page in Page::ALL {
             let row = format!("{page:?}, {setup:?}, {width} pixels");
             page.open_all(&browser, site).await;
             let is_dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
-            assert_eq!(browser.run(is_dark).await, setup == dark, "{row}");
+            assert_eq!(browser.run(is_dark).await, setup == Setup::Dark, "{row}");
             // axe does not decide the contrast of a text near a pseudo-element.
             let unpaint = "const [style] = document.styleSheets;
                 style.insertRule('::before, ::after { content: none !important }', style.cssRules.length)";
@@ -538,30 +497,28 @@ const RUN_AXE: &str = "
 #[test]
 #[ignore = "takes pictures: make screenshots"]
 fn pictures() {
+    let site = Site::counter();
     RUNTIME.block_on(async {
         for (setup, theme) in [(Setup::Usual, "light"), (Setup::Dark, "dark")] {
-            let browser = open(Engine::Chromium, setup).await;
-            let site = WEB.counter();
-            let picture = async |name: String| {
-                let folder = Path::new(ROOT).join("target/pictures");
-                fs::create_dir_all(&folder).unwrap();
-                browser.screenshot(&folder.join(format!("{theme}-{name}.png"))).await.unwrap();
+            let browser = Browser::open(Engine::Chromium, setup).await;
+            let picture = async |name: &str| {
+                let file = Path::new(ROOT).join(format!("target/pictures/{theme}-{name}.png"));
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                browser.screenshot(&file).await.unwrap();
             };
             browser.resize(1000, 640).await;
             browser.goto(site.url("/")).await.unwrap();
-            picture("0".to_owned()).await;
-            for (visit, pressed) in (1..).zip([VISIT_AGAIN, VISIT_AGAIN, RESET]) {
-                browser
-                    .run(&format!("document.querySelector(\"{pressed}\").style.outline = '6px solid #e8842c'"))
-                    .await;
-                picture(format!("{}", 2 * visit - 1)).await;
+            picture("0").await;
+            for (frames, pressed) in [("12", VISIT_AGAIN), ("34", VISIT_AGAIN), ("56", RESET)] {
+                let outline = format!("document.querySelector(\"{pressed}\").style.outline = '6px solid #e8842c'");
+                browser.run(&outline).await;
+                picture(&frames[..1]).await;
                 browser.click(pressed).await;
-                picture(format!("{}", 2 * visit)).await;
+                picture(&frames[1..]).await;
             }
             browser.resize(1280, 980).await;
-            browser.store_count("11").await;
-            browser.goto(site.url("/")).await.unwrap();
-            picture("twelfth-visit".to_owned()).await;
+            Page::Visit(Some("11")).open(&browser, &site).await;
+            picture("twelfth-visit").await;
             browser.close().await;
         }
     });

@@ -2,35 +2,25 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     ops::Deref,
     path::PathBuf,
     sync::{
-        LazyLock, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::http;
 use serde_json::{Value, json};
 use thirtyfour::{RequestData, SessionId, common::command::FormatRequestData, prelude::*};
-use tokio::{
-    runtime::Runtime,
-    time::{sleep, timeout},
+use tokio::time::timeout;
+
+use crate::{
+    server_process::{ROOT, ServerProcess, free_port},
+    web::{WEB, until},
 };
-
-use super::{ROOT, server_process::ServerProcess, watch::free_port};
-
-/// How long a browser may take on a busy machine. On an idle one, everything takes a moment.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(20);
-/// How long a driver may take to answer a question about a page that is being replaced.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// Runs all tests, so that a browser outlives the test that opened it.
-pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// Closed browsers, which later tests use again, because starting one takes longer than most tests.
 static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
@@ -74,17 +64,12 @@ impl Engine {
         command.push(&port_option);
         let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{self:?}{number}").to_lowercase();
-        let mut process = ServerProcess::start(&name, &command);
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            process.assert_running();
-            assert!(Instant::now() < deadline, "{}", process.log());
-            thread::sleep(PAUSE);
-        }
+        let process = ServerProcess::start(&name, &command, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         (process, format!("http://127.0.0.1:{port}"))
     }
 
-    fn capabilities(self, setup: Setup, proxy: SocketAddr) -> Capabilities {
+    fn capabilities(self, setup: Setup) -> Capabilities {
+        let proxy = WEB.proxy;
         let light = u8::from(setup != Setup::Dark);
         let no_cookies = setup == Setup::NoCookies;
         let mut capabilities = match self {
@@ -124,7 +109,6 @@ impl Engine {
             Self::WebKit => json!({
                 "browserName": "MiniBrowser",
                 "webkitgtk:browserOptions": {
-                    "binary": minibrowser(),
                     "args": [
                         "--automation",
                         format!("--cookies-policy={}", if no_cookies { "never" } else { "no-third-party" }),
@@ -141,15 +125,6 @@ impl Engine {
         }
         serde_json::from_value(capabilities).unwrap()
     }
-}
-
-/// The browser of `WebKitGTK`. Debian installs it among the libraries.
-fn minibrowser() -> PathBuf {
-    let libraries = fs::read_dir("/usr/lib").unwrap();
-    libraries
-        .map(|library| library.unwrap().path().join("webkit2gtk-4.1/MiniBrowser"))
-        .find(|program| program.is_file())
-        .expect("MiniBrowser must be beside WebKitGTK's library")
 }
 
 /// A GTK configuration with small toolbars, so that the window can be as narrow as a phone.
@@ -187,15 +162,15 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// Opens a browser that reaches the web through this proxy.
-    pub(crate) async fn open(engine: Engine, setup: Setup, proxy: SocketAddr) -> Self {
+    /// Opens a browser that reaches the web through the tests' proxy.
+    pub(crate) async fn open(engine: Engine, setup: Setup) -> Self {
         let is_such = |it: &mut Self| it.engine == engine && it.setup == setup;
         let idle = IDLE.lock().unwrap().extract_if(.., is_such).next();
         if let Some(browser) = idle {
             return browser;
         }
         let (process, url) = engine.driver(setup);
-        let driver = WebDriver::new(&url, engine.capabilities(setup, proxy)).await;
+        let driver = WebDriver::new(&url, engine.capabilities(setup)).await;
         let browser = Self {
             engine,
             setup,
@@ -224,18 +199,12 @@ impl Browser {
 
     /// Waits until an element has the wanted text, on this page or on one that replaces it.
     pub(crate) async fn text_once(&self, css: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut found = None;
-            if let Ok(element) = self.find(By::Css(css)).await {
-                found = element.text().await.ok();
-            }
-            match found {
-                Some(text) if wanted(&text) => return text,
-                found => assert!(Instant::now() < deadline, "{css} stays {found:?}"),
-            }
-            sleep(PAUSE).await;
-        }
+        until(async || {
+            let found = async { self.find(By::Css(css)).await?.text().await };
+            let text = found.await.map_err(|error| error.to_string())?;
+            if wanted(&text) { Ok(text) } else { Err(format!("{css} stays {text:?}")) }
+        })
+        .await
     }
 
     /// Opens a page of the counter, and returns the number that it shows.
@@ -282,13 +251,12 @@ impl Browser {
         // The driver waits for the page after a link, but may not wait for the page after a form's redirect.
         // If the new page gets a process of its own (another site, or another Cross-Origin-Opener-Policy) at
         // the moment of the question, WebKit's driver never answers. It answers the next question.
-        let deadline = Instant::now() + PATIENCE;
-        while !matches!(timeout(ANSWER, page.is_present()).await, Ok(Ok(false))) {
-            assert!(Instant::now() < deadline, "{css} leads nowhere");
-            sleep(PAUSE).await;
-        }
-        let heading = self.query(By::Css("h1")).wait(PATIENCE, PAUSE);
-        heading.first().await.unwrap();
+        until(async || {
+            let is_present = timeout(Duration::from_secs(3), page.is_present()).await;
+            if matches!(is_present, Ok(Ok(false))) { Ok(()) } else { Err(format!("{css} leads nowhere")) }
+        })
+        .await;
+        self.text_once("h1", |_| true).await;
     }
 
     /// Runs a script in the page, and returns its result.
@@ -316,11 +284,11 @@ impl Browser {
         } else {
             self.set_window_rect(0, 0, width, height).await.unwrap();
         }
-        let deadline = Instant::now() + PATIENCE;
-        while self.run("return innerWidth").await != width {
-            assert!(Instant::now() < deadline, "the window is not {width} wide");
-            sleep(PAUSE).await;
-        }
+        until(async || {
+            let is = self.run("return innerWidth").await;
+            if is == width { Ok(()) } else { Err(format!("the window is {is} wide, and not {width}")) }
+        })
+        .await;
     }
 
     /// The console's messages since the last call.

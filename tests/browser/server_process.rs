@@ -1,14 +1,19 @@
 //! A server that ends with the tests that started it.
 
 use std::{
-    fs::File,
-    io::Read,
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use super::ROOT;
+/// The project's folder. Cargo runs the tests in their own.
+pub(crate) const ROOT: &str = "../..";
+/// Long enough to build the function from nothing on a small machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Becomes the server, and kills its process group when the standard input ends: when the [`ServerProcess`] is
 /// dropped, or when the tests' process ends, which does not drop statics. Also deletes the server's temporary
@@ -29,8 +34,9 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, and writes its output to a file in `target` with this name.
-    pub(crate) fn start(name: &str, command: &[&str]) -> Self {
+    /// Starts a command in the project's folder, writes its output to a file in `target` with this name, and waits
+    /// until it is ready.
+    pub(crate) fn start(name: &str, command: &[&str], is_ready: impl Fn() -> bool) -> Self {
         let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
         let output = File::create(&log).unwrap();
         let mut child = Command::new("sh")
@@ -44,22 +50,19 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let lifeline = child.stdin.take();
-        Self { child, lifeline, log }
+        let mut server = Self { child, lifeline, log };
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready() {
+            let ended = server.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{name} is not ready: {ended:?}\n{}", server.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        server
     }
 
     /// The server's output so far.
     pub(crate) fn log(&self) -> String {
-        let mut log = Vec::new();
-        File::open(&self.log).and_then(|mut file| file.read_to_end(&mut log)).unwrap();
-        String::from_utf8_lossy(&log).into_owned()
-    }
-
-    /// Fails if the server has ended.
-    #[track_caller]
-    pub(crate) fn assert_running(&mut self) {
-        if let Some(status) = self.child.try_wait().unwrap() {
-            panic!("a server ended with {status}:\n{}", self.log());
-        }
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 }
 
@@ -68,4 +71,9 @@ impl Drop for ServerProcess {
         drop(self.lifeline.take());
         self.child.wait().ok();
     }
+}
+
+/// A free port of the loopback interface. cargo-lambda cannot choose one itself.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).unwrap().port()
 }

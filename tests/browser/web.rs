@@ -1,0 +1,240 @@
+//! The web of the browser tests: `make run`, and a proxy that connects every site of the tests to it. Like a deployed
+//! counter, the sites use TLS.
+
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
+    process::Command,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::Request,
+    http::{HeaderValue, header, request, response},
+    response::{Html, IntoResponse, Response},
+};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use reqwest::{Client, redirect};
+use tokio::{
+    io::{self, AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+    time::sleep,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+    server::TlsStream,
+};
+
+use crate::server_process::{ServerProcess, free_port};
+
+/// Sites that may show the count: two other sites, and a host on the same site as the counters.
+pub(crate) const BLOG: &str = "blog.example.net";
+pub(crate) const SHOP: &str = "shop.example.org";
+pub(crate) const NEIGHBOUR: &str = "www.example.com";
+
+const DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+
+/// Runs all tests, so that a browser outlives the test that opened it.
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+/// All tests share one, because the function keeps nothing: each test counts on its own site or in its own cookie jar.
+pub(crate) static WATCH: LazyLock<Watch> = LazyLock::new(Watch::start);
+pub(crate) static WEB: LazyLock<Web> = LazyLock::new(Web::start);
+
+/// Asks every moment until there is an answer, and returns it.
+pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    // Long enough for a busy machine. On an idle one, everything takes a moment.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(found) => assert!(Instant::now() < deadline, "{found}"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A running `make run`, which serves the page with `cargo lambda watch`.
+pub(crate) struct Watch {
+    pub(crate) port: u16,
+    pub(crate) url: String,
+    _process: ServerProcess,
+}
+
+impl Watch {
+    fn start() -> Self {
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        // A file that a test writes must not restart the function.
+        let command = ["make", "run", &format!("PORT={port}"), "WATCH_OPTIONS=--ignore-changes"];
+        let origins = format!("COUNT_EMBED_ORIGINS=https://{BLOG} https://{SHOP} https://{NEIGHBOUR}");
+        // Not a visit, because that would be in the function's log.
+        let answer = || {
+            let curl = "--disable --silent --include --noproxy * --header Origin:https://example.com --url";
+            let mut command = Command::new("curl");
+            let output = command.args(curl.split(' ')).arg(format!("{url}/robots.txt")).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let process = ServerProcess::start("watch", &[&command[..], &[&origins]].concat(), || !answer().is_empty());
+        let answer = answer();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}\n{}", process.log());
+        // By default, cargo-lambda would add headers that let any site read an answer.
+        assert!(!answer.contains("\naccess-control-"), "{answer}");
+        Self { port, url, _process: process }
+    }
+}
+
+/// A request, and the head of its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) request: request::Parts,
+    pub(crate) answer: response::Parts,
+}
+
+impl Exchange {
+    pub(crate) fn path(&self) -> &str {
+        self.request.uri.path()
+    }
+
+    /// Whether a browser loads this page in advance.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.request.headers.contains_key("sec-purpose")
+    }
+}
+
+/// The proxy, and the server behind it.
+pub(crate) struct Web {
+    pub(crate) proxy: SocketAddr,
+    client: Client,
+    /// The tests' own pages, by host and path.
+    pages: Mutex<HashMap<String, String>>,
+    record: Mutex<Vec<Exchange>>,
+    sites: AtomicUsize,
+}
+
+impl Web {
+    /// Serves the tests' own pages, and forwards everything else to `make run`.
+    fn start() -> Self {
+        LazyLock::force(&WATCH);
+        let listener = RUNTIME.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let proxy = listener.local_addr().unwrap();
+        let service = TowerToHyperService::new(Router::new().fallback(answer));
+        let tls = tls();
+        RUNTIME.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (tls, service) = (tls.clone(), service.clone());
+                tokio::spawn(async move {
+                    // Ignore errors: a browser may break off, or call hosts of its maker.
+                    let stream = TokioIo::new(connect(stream, &tls).await.ok()?);
+                    http1::Builder::new().serve_connection(stream, service).await.ok()
+                });
+            }
+        });
+        Self {
+            proxy,
+            client: Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap(),
+            pages: Mutex::default(),
+            record: Mutex::default(),
+            sites: AtomicUsize::new(1),
+        }
+    }
+}
+
+/// Answers `CONNECT`, and then acts as the requested server
+/// ([RFC 9110, section 9.3.6](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6)).
+async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await?);
+    }
+    let request = String::from_utf8_lossy(&request);
+    let host = request.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(":443 ")).map_or("", |(host, _)| host);
+    if !DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+        stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await?;
+        return Err(io::ErrorKind::HostUnreachable.into());
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    tls.accept(stream).await
+}
+
+/// Uses a self-signed certificate, which the browsers are set to accept.
+fn tls() -> TlsAcceptor {
+    let certified = rcgen::generate_simple_self_signed(DOMAINS.map(|it| format!("*.{it}"))).unwrap();
+    let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.into()], key);
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+async fn answer(request: Request) -> Response {
+    let (request, body) = request.into_parts();
+    let address = format!("{}{}", request.headers[header::HOST].to_str().unwrap(), request.uri.path());
+    let page = WEB.pages.lock().unwrap().get(&address).cloned();
+    let answer = match page {
+        Some(html) => Html(html).into_response(),
+        None => forward(request.clone(), to_bytes(body, 1024).await.unwrap()).await,
+    };
+    let (answer, body) = answer.into_parts();
+    WEB.record.lock().unwrap().push(Exchange { request, answer: answer.clone() });
+    Response::from_parts(answer, body)
+}
+
+/// Forwards a request to the counter with all its headers, and with the scheme in the Function URL's header.
+async fn forward(mut request: request::Parts, body: Bytes) -> Response {
+    request.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    let forwarded = WEB.client.request(request.method, format!("{}{}", WATCH.url, request.uri));
+    let answer = forwarded.headers(request.headers).body(body).send().await.unwrap();
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    // This header belongs to the connection, not to the answer.
+    headers.remove(header::TRANSFER_ENCODING);
+    (status, headers, answer.bytes().await.unwrap()).into_response()
+}
+
+/// A host of the web, with its own cookies and its own record.
+pub(crate) struct Site(pub(crate) String);
+
+impl Site {
+    /// A counter with a name that no other test uses.
+    pub(crate) fn counter() -> Self {
+        Self(format!("visits{}.example.com", WEB.sites.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// The address of a page by its path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.0)
+    }
+
+    /// Serves a page at this path instead of the counter's answer, and returns its address.
+    pub(crate) fn serve(&self, path: &str, html: &str) -> String {
+        WEB.pages.lock().unwrap().insert(format!("{}{path}", self.0), html.to_owned());
+        self.url(path)
+    }
+
+    /// Everything that the site has answered so far.
+    pub(crate) fn record(&self) -> Vec<Exchange> {
+        let record = WEB.record.lock().unwrap();
+        record.iter().filter(|it| it.request.headers[header::HOST] == self.0).cloned().collect()
+    }
+
+    /// Waits until the site has answered this many wanted requests, and returns the last.
+    pub(crate) async fn recorded(&self, times: usize, wanted: impl Fn(&Exchange) -> bool) -> Exchange {
+        until(async || {
+            let record = self.record();
+            let exchange = record.iter().filter(|it| wanted(it)).nth(times - 1);
+            exchange.cloned().ok_or_else(|| format!("not answered: {record:#?}"))
+        })
+        .await
+    }
+}
