@@ -50,13 +50,6 @@ EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
 }
 
 
-def stored_count(set_cookie: str) -> str:
-    """The count in a Set-Cookie header. http.cookies supports Partitioned only since Python 3.14."""
-    name, _, value = set_cookie.partition(";")[0].partition("=")
-    assert name == "count", set_cookie
-    return value
-
-
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs `sam build`, but not in .aws-sam, which may contain the owner's own build."""
@@ -141,16 +134,9 @@ class Cloud:
 
     def try_sam(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[bool, str]:
         """Returns whether the command succeeds, and what it prints."""
-        finished = subprocess.run(
-            [TOOLS / "sam", *arguments],
-            cwd=cwd or self._folder,
-            env=self._environment | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        command, environment = [TOOLS / "sam", *arguments], self._environment | variables
+        finished = subprocess.run(command, cwd=cwd or self._folder, env=environment, check=False, **options)
         return finished.returncode == 0, finished.stdout
 
     def sam(self, *arguments: str | Path, **options: Any) -> str:
@@ -183,8 +169,9 @@ class Cloud:
         sent = {"Host": host} | ({"Cookie": f"count={count}"} if count else {}) | (headers or {})
         answer = pool.request("GET", path, headers=sent, redirect=False, retries=False)
         received = {name.lower(): value for name, value in answer.headers.items()}
-        stored = stored_count(received["set-cookie"]) if "set-cookie" in received else None
-        return Answer(answer.status, received, answer.data.decode(), stored)
+        # http.cookies supports Partitioned only since Python 3.14.
+        stored = received.get("set-cookie", "").partition(";")[0].removeprefix("count=")
+        return Answer(answer.status, received, answer.data.decode(), stored or None)
 
     def counts(self, *urls: str) -> list[str | None]:
         """The counts that one browser gets when it opens these URLs one after another."""

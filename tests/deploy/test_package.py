@@ -28,12 +28,6 @@ def archive(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
-@pytest.fixture
-def unpacked(archive: Path, tmp_path: Path) -> Path:
-    zipfile.ZipFile(archive).extractall(tmp_path / "unpacked")
-    return tmp_path / "unpacked"
-
-
 def test_package_contains_the_build_and_everything_to_deploy_it(archive: Path, build: Path) -> None:
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
     assert archive.name == f"page-visit-counter-{version}-{ARCHITECTURE}.zip"
@@ -65,9 +59,10 @@ def test_package_has_the_licences_of_everything_in_the_program(archive: Path) ->
     assert "The Rust Project Developers" in packed.read("RUST-STANDARD-LIBRARY-LICENSES.html").decode()
 
 
-def test_package_deploys_counts_and_is_deleted_without_rust(cloud: Cloud, unpacked: Path, tmp_path: Path) -> None:
+def test_package_deploys_counts_and_is_deleted_without_rust(cloud: Cloud, archive: Path, tmp_path: Path) -> None:
     """PATH has neither Rust nor a linker, and the settings are written as an owner would write them."""
-    programs = tmp_path / "bin"
+    unpacked, programs = tmp_path / "unpacked", tmp_path / "bin"
+    zipfile.ZipFile(archive).extractall(unpacked)
     programs.mkdir()
     # Only the SAM CLI runs. Its script uses these two to find itself.
     for name in ("dirname", "realpath"):
@@ -112,8 +107,8 @@ def test_another_folder_makes_the_same_package(archive: Path) -> None:
         (folder / ".tools").symlink_to(TOOLS.parents[1])
         for compiled in (ROOT / "target" / "release", *ROOT.glob("target/*-linux-gnu")):
             shutil.copytree(compiled, folder / "target" / compiled.name, ignore=ours)
-        command = ["make", "package"]
-        made = subprocess.run(command, cwd=folder, env=os.environ | EPOCH, capture_output=True, text=True, check=False)
+        settings = {"cwd": folder, "env": os.environ | EPOCH, "capture_output": True, "text": True}
+        made = subprocess.run(["make", "package"], check=False, **settings)
         assert made.returncode == 0, made.stdout + made.stderr
         assert (folder / "target" / "lambda" / "page-visit-counter" / "bootstrap").is_file()  # compiled here
         assert (folder / "dist" / "SHA256SUMS").read_text() == (archive.parent / "SHA256SUMS").read_text()

@@ -5,7 +5,7 @@ use std::{
     env, fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{self, Command},
     time::Instant,
 };
 
@@ -13,11 +13,9 @@ use flate2::{Compression, write::DeflateEncoder};
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     front_doors::sample,
-    support::{
-        answer::Answer,
-        runtime_api::{Function, RuntimeApi, counter},
-    },
+    runtime_api::{Function, RuntimeApi, counter},
 };
 
 /// What is measured, and its limit: the counter may need at most this many times what the constant page needs. For
@@ -42,8 +40,7 @@ const STARTS: usize = 25;
 #[expect(clippy::cast_precision_loss, reason = "every figure is far below 2 to the power of 52")]
 fn a_visit_costs_no_more_than_permitted() {
     // On one processor, because an execution environment has at most one.
-    let pid = std::process::id().to_string();
-    let pin = ["--all-tasks", "--cpu-list", "--pid", "0", &*pid];
+    let pin = ["--all-tasks", "--cpu-list", "--pid", "0", &process::id().to_string()];
     let pinned = Command::new("taskset").args(pin).output().unwrap();
     assert!(pinned.status.success(), "{pinned:?}");
     let [ours, theirs] = [counter(), constant_page()].map(|program| costs(&program));
@@ -61,7 +58,7 @@ fn a_visit_costs_no_more_than_permitted() {
 fn constant_page() -> PathBuf {
     let target = env::current_dir().unwrap().join("target");
     let (page, folder) = (target.join("constant_page.html"), target.join("lambda-cost"));
-    let html = Answer::read(&visit(&start(&counter(), "").0, &event())).body;
+    let html = Answer::read(&visit(&start(&counter(), "").0, &sample("return_visit"))).body;
     // Do not touch an unchanged file: Cargo would compile the program again.
     if fs::read_to_string(&page).ok().as_ref() != Some(&html) {
         fs::write(&page, html).unwrap();
@@ -75,17 +72,13 @@ fn constant_page() -> PathBuf {
     folder.join("constant_page/bootstrap")
 }
 
-fn event() -> Value {
-    sample("return_visit")
-}
-
 /// Starts a program behind a Runtime API, and waits until it polls.
 fn start(program: &Path, wrapper: &str) -> (RuntimeApi, Function) {
     let api = RuntimeApi::start();
     let mut words = wrapper.split_whitespace().map(PathBuf::from).chain([program.to_owned()]);
     let mut command = Command::new(words.next().unwrap());
-    let address = api.address().to_string();
-    let function = Function::spawn(command.args(words), [("AWS_LAMBDA_RUNTIME_API", &*address)]);
+    let variables = [("AWS_LAMBDA_RUNTIME_API", &*api.address.to_string())];
+    let function = Function::spawn(command.args(words), variables);
     api.wait_for_poll();
     (api, function)
 }
@@ -106,7 +99,7 @@ fn costs(program: &Path) -> [u64; ROWS.len()] {
     });
     starts.sort_unstable();
     let (api, function) = start(program, "");
-    let answer = (0..1_000).map(|_| visit(&api, &event())).last().unwrap();
+    let answer = (0..1_000).map(|_| visit(&api, &sample("return_visit"))).last().unwrap();
     let memory = function.memory_kib("VmHWM");
 
     let text = answer["body"].as_str().unwrap().len();
@@ -116,10 +109,10 @@ fn costs(program: &Path) -> [u64; ROWS.len()] {
     let mut zip = DeflateEncoder::new(Vec::new(), Compression::default());
     zip.write_all(&fs::read(program).unwrap()).unwrap();
 
-    let mut cookies = event();
+    let mut cookies = sample("return_visit");
     let others = (0..100).map(|number| format!("_other_{number:02}=GA1.2.1234567890.1700000000"));
     cookies["cookies"] = others.chain(["count=2".to_owned()]).collect();
-    let [visit, visit_with_cookies] = [event(), cookies].map(|event| {
+    let [visit, visit_with_cookies] = [sample("return_visit"), cookies].map(|event| {
         let [short, long] = RUNS.map(|visits| instructions(program, &event, visits));
         (long - short) / (RUNS[1] - RUNS[0])
     });
@@ -141,6 +134,5 @@ fn instructions(program: &Path, event: &Value, visits: u64) -> u64 {
     function.wait_for_sleep();
     function.end();
     let report = fs::read_to_string(report).unwrap();
-    let total = report.lines().find_map(|line| line.strip_prefix("totals: "));
-    total.unwrap().trim().parse().unwrap()
+    report.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap().trim().parse().unwrap()
 }

@@ -5,14 +5,15 @@
 //! - `properties`: what is true of any request.
 //! - `program`: the built program behind a Lambda Runtime API: faults, log, settings, many visits.
 //! - `cost`: what a visit costs.
-//! - `support`: the checked answer, and the Runtime API.
+//! - `answer`, `runtime_api`: what these share: the checked answer, and the Runtime API.
 //!
 //! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and `make test`
 //! runs them. Browsers are in `tests/browser`, and the deployment is in `tests/deploy`.
 
+mod answer;
 mod cost;
 mod front_doors;
 mod program;
 mod properties;
 mod requests;
-mod support;
+mod runtime_api;

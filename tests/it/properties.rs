@@ -6,7 +6,7 @@ use json_patch::merge;
 use proptest::{collection, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use crate::{front_doors::sample, support::answer::Answer};
+use crate::{answer::Answer, front_doors::sample};
 
 /// Text in the fields of a request. If an answer repeats any part of it, escaped or not, it contains the letters.
 const MARKER: &str = "zq7<\"'&>zq7";
@@ -21,37 +21,30 @@ struct Request {
     headers: BTreeMap<String, String>,
 }
 
-/// A sample of the front door's events, and how the event for a request differs from it.
-type FrontDoor = (&'static str, fn(&Request) -> Value);
-
-const FRONT_DOORS: [FrontDoor; 6] = [
-    ("first_visit", |it| payload_2(it, "$default", &it.path)),
-    ("http_api_first_visit", |it| payload_2(it, "prod", &format!("/prod{}", it.path))),
-    ("rest_api_first_visit", |it| {
-        json!({
-            "httpMethod": it.method, "path": it.path, "queryStringParameters": { (&it.query): it.query },
-            "headers": it.headers, "multiValueHeaders": lists(it), "requestContext": { "path": format!("/Prod{}", it.path) },
-        })
-    }),
-    ("alb_first_visit", |it| {
-        json!({
-            "httpMethod": it.method, "path": it.path, "queryStringParameters": { (&it.query): it.query },
-            "headers": it.headers,
-        })
-    }),
-    ("alb_multi_value_first_visit", |it| {
-        json!({
-            "httpMethod": it.method, "path": it.path, "multiValueQueryStringParameters": { (&it.query): [it.query] },
-            "multiValueHeaders": lists(it),
-        })
-    }),
-    ("vpc_lattice_first_visit", |it| {
-        json!({
-            "method": it.method, "path": it.path, "queryStringParameters": { (&it.query): [it.query] },
-            "headers": lists(it),
-        })
-    }),
-];
+/// A sample of each front door's events, and how the event for this request differs from it. The REST API gets another
+/// query.
+fn front_doors(request: &Request, other_query: &str) -> [(&'static str, Value); 6] {
+    let Request { method, path, query, headers } = request;
+    let lists: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name, [value])).collect();
+    let (query, queries) = (json!({ (query): query }), json!({ (query): [query] }));
+    let rest_api = json!({
+        "httpMethod": method, "path": path, "requestContext": { "path": format!("/Prod{path}") },
+        "queryStringParameters": { (other_query): other_query }, "headers": headers, "multiValueHeaders": lists,
+    });
+    let alb = json!({ "httpMethod": method, "path": path, "queryStringParameters": query, "headers": headers });
+    let alb_multi_value = json!({
+        "httpMethod": method, "path": path, "multiValueQueryStringParameters": queries, "multiValueHeaders": lists,
+    });
+    let lattice = json!({ "method": method, "path": path, "queryStringParameters": queries, "headers": lists });
+    [
+        ("first_visit", payload_2(request, "$default", path)),
+        ("http_api_first_visit", payload_2(request, "prod", &format!("/prod{path}"))),
+        ("rest_api_first_visit", rest_api),
+        ("alb_first_visit", alb),
+        ("alb_multi_value_first_visit", alb_multi_value),
+        ("vpc_lattice_first_visit", lattice),
+    ]
+}
 
 fn payload_2(request: &Request, stage: &str, path: &str) -> Value {
     let mut headers = request.headers.clone();
@@ -62,11 +55,6 @@ fn payload_2(request: &Request, stage: &str, path: &str) -> Value {
         "rawQueryString": request.query,
         "requestContext": { "stage": stage, "http": { "method": request.method, "path": path } },
     })
-}
-
-fn lists(request: &Request) -> BTreeMap<&str, [&str; 1]> {
-    let headers = request.headers.iter();
-    headers.map(|(name, value)| (&**name, [&**value])).collect()
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -80,11 +68,8 @@ fn request() -> impl Strategy<Value = Request> {
         1 => any::<String>().prop_map(|rest| format!("/{rest}")),
     ];
     // One line of each header, because front doors join several lines in different ways.
-    let headers = collection::vec(header(), 0..8).prop_map(|headers| {
-        let headers = headers.into_iter();
-        let lines = headers.map(|(name, value)| (name.to_lowercase(), value));
-        lines.collect()
-    });
+    let headers = collection::vec(header(), 0..8)
+        .prop_map(|headers| headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect());
     (method, path, text(), headers).prop_map(|(method, path, query, headers)| Request { method, path, query, headers })
 }
 
@@ -119,16 +104,9 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), Just(MARKER.to_owned()), any::<String>()]
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        // A failure is kept as a test with a name instead.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    // A failure is kept as a test with a name instead.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_front_door_gets_the_same_answer_and_no_query_changes_it(
@@ -137,19 +115,12 @@ proptest! {
         listed in option::of(Just("https://blog.example.com https://example.org")),
     ) {
         let origins = listed.unwrap_or_default();
-        let answers = FRONT_DOORS.map(|(name, difference)| {
+        let answers = front_doors(&request, &other_query).map(|(name, difference)| {
             let mut event = sample(name);
             // Remove all headers of the sample itself.
-            for map in ["headers", "multiValueHeaders", "cookies"] {
-                merge(&mut event, &json!({ map: null }));
-            }
-            let request = Request {
-                query: if name.contains("rest") { other_query.clone() } else { request.query.clone() },
-                ..request.clone()
-            };
-            merge(&mut event, &difference(&request));
-            let answer = Answer::to(event.to_string().as_bytes(), origins);
-            let mut answer = answer.expect("an event from a front door");
+            merge(&mut event, &json!({ "headers": null, "multiValueHeaders": null, "cookies": null }));
+            merge(&mut event, &difference);
+            let mut answer = Answer::to(event.to_string().as_bytes(), origins).expect("an event from a front door");
             let is_compressed = answer.headers.remove("content-encoding").is_some();
             (answer, name, is_compressed)
         });

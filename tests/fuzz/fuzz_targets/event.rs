@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../it/support/answer.rs"]
+#[path = "../../it/answer.rs"]
 mod answer;
 
 fuzz_target!(|event: &[u8]| {

@@ -1,6 +1,6 @@
 //! The function's answer to an event, checked for what is true of every answer. The tests and the fuzzer share it.
 
-use std::{collections::BTreeMap, io::Read};
+use std::{collections::BTreeMap, io};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::read::GzDecoder;
@@ -46,8 +46,7 @@ impl Answer {
     pub(crate) fn read(json: &Value) -> Self {
         let single: BTreeMap<String, String> = from(&json["headers"]);
         let lists: BTreeMap<String, [String; 1]> = from(&json["multiValueHeaders"]);
-        let lists = lists.into_iter().map(|(name, [line])| (name, line));
-        let lists: BTreeMap<_, _> = lists.collect();
+        let lists: BTreeMap<_, _> = lists.into_iter().map(|(name, [line])| (name, line)).collect();
         let is_rest_api = single.is_empty();
         let is_load_balancer = !single.is_empty() && !lists.is_empty();
         if is_load_balancer {
@@ -64,20 +63,14 @@ impl Answer {
         let body = if is_binary {
             assert_eq!(headers["content-encoding"], "gzip");
             let gzip = BASE64_STANDARD.decode(body).expect("Base64");
-            let mut page = String::new();
-            let mut decoder = GzDecoder::new(&*gzip);
-            decoder.read_to_string(&mut page).expect("gzip of UTF-8");
-            page
+            io::read_to_string(GzDecoder::new(&*gzip)).expect("gzip of UTF-8")
         } else {
             body.to_owned()
         };
-        let set_cookie = headers.remove("set-cookie");
-        let cookies: Vec<String> = from(&json["cookies"]);
-        let mut cookies = set_cookie.into_iter().chain(cookies);
+        let mut cookies = headers.remove("set-cookie").into_iter().chain(from::<Vec<String>>(&json["cookies"]));
         let (set_cookie, second) = (cookies.next(), cookies.next());
         assert_eq!(second, None, "{json}");
 
-        let mut take = |name| headers.remove(name);
         for (name, value) in [
             ("cache-control", "no-store"),
             ("cross-origin-opener-policy", "same-origin"),
@@ -85,10 +78,10 @@ impl Answer {
             ("referrer-policy", "same-origin"),
             ("x-content-type-options", "nosniff"),
         ] {
-            assert_eq!(take(name).as_deref(), Some(value), "{name}");
+            assert_eq!(headers.remove(name).as_deref(), Some(value), "{name}");
         }
-        check_policy(&take("content-security-policy").expect("a policy"), &body);
-        let transport = take("strict-transport-security");
+        check_policy(&headers.remove("content-security-policy").expect("a policy"), &body);
+        let transport = headers.remove("strict-transport-security");
         assert!(matches!(transport.as_deref(), None | Some("max-age=31536000")));
         Self { status: status.parse().expect("a status"), headers, set_cookie, body, is_https: transport.is_some() }
     }
@@ -127,12 +120,9 @@ impl Answer {
 /// Checks that the policy has the promised directives and permits the body's style
 /// (<https://www.w3.org/TR/CSP3/#match-element-to-source-list>).
 fn check_policy(policy: &str, body: &str) {
-    let styles = policy
-        .strip_prefix("default-src 'none'; style-src ")
-        .and_then(|rest| {
-            rest.strip_suffix("; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-        })
-        .unwrap_or_else(|| panic!("not the promised policy: {policy}"));
+    let styles = policy.strip_prefix("default-src 'none'; style-src ").expect(policy);
+    let others = "; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let styles = styles.strip_suffix(others).expect(policy);
     assert!(styles.split(' ').all(|style| style.starts_with("'sha256-")), "{styles}");
     if let Some((_, rest)) = body.split_once("<style>") {
         let (style, _) = rest.split_once("</style>").expect("the style ends");
@@ -142,6 +132,5 @@ fn check_policy(policy: &str, body: &str) {
 }
 
 fn from<T: for<'de> Deserialize<'de> + Default>(json: &Value) -> T {
-    let value = Option::<T>::deserialize(json).expect("one text for each header");
-    value.unwrap_or_default()
+    Option::<T>::deserialize(json).expect("one text for each header").unwrap_or_default()
 }

@@ -2,7 +2,6 @@
 //! function's program behind it. Events need not be JSON.
 
 use std::{
-    collections::HashMap,
     env, fs,
     io::{self, BufRead, BufReader},
     net::SocketAddr,
@@ -11,7 +10,7 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc as blocking,
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
@@ -26,7 +25,12 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, runtime::Runtime, sync, time::timeout};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{self, Notify},
+    time::timeout,
+};
 
 /// Longer than any visit takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,24 +38,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The body of an answer, or of the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
 
-type Sender = blocking::Sender<Outcome<Bytes>>;
-
 /// An event, and where to send the outcome.
-type Invocation = (Bytes, Sender);
+type Invocation = (Bytes, mpsc::Sender<Outcome<Bytes>>);
 
 struct Shared {
     events: sync::mpsc::UnboundedSender<Invocation>,
     next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
-    /// The senders for the events that the function is working on, by request id, and the number of requests so far.
-    under_way: Mutex<(HashMap<String, Sender>, usize)>,
-    polled: sync::Notify,
+    /// Where to send the outcome of each request so far.
+    outcomes: Mutex<Vec<mpsc::Sender<Outcome<Bytes>>>>,
+    polled: Notify,
     refuses: AtomicBool,
     sleeper: OnceLock<u32>,
 }
 
 /// The Runtime API. It runs in its own threads until it is dropped.
 pub(crate) struct RuntimeApi {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Runtime,
 }
@@ -63,8 +65,8 @@ impl RuntimeApi {
         let shared = Arc::new(Shared {
             events,
             next: next.into(),
-            under_way: Mutex::default(),
-            polled: sync::Notify::new(),
+            outcomes: Mutex::default(),
+            polled: Notify::new(),
             refuses: AtomicBool::new(false),
             sleeper: OnceLock::new(),
         });
@@ -80,13 +82,9 @@ impl RuntimeApi {
         Self { address, shared, runtime }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Sends the function an event, and returns the answer.
     pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
-        let (sender, receiver) = blocking::channel();
+        let (sender, receiver) = mpsc::channel();
         assert!(self.shared.events.send((event.into(), sender)).is_ok());
         let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
         receiver.recv_timeout(PATIENCE).unwrap().map(json).map_err(json)
@@ -99,14 +97,15 @@ impl RuntimeApi {
 
     /// Waits until the function polls.
     pub(crate) fn wait_for_poll(&self) {
-        let polled = async { timeout(PATIENCE, self.shared.polled.notified()).await };
-        self.runtime.block_on(polled).expect("the function must poll");
+        self.runtime
+            .block_on(async { timeout(PATIENCE, self.shared.polled.notified()).await })
+            .expect("the function must poll");
     }
 
     /// Makes later answers to this function wait until it sleeps. Otherwise it would sometimes find the answer
     /// before it sleeps, and the number of its instructions would vary.
     pub(crate) fn wait_for_sleep_of(&self, function: &Function) {
-        self.shared.sleeper.set(function.id()).unwrap();
+        self.shared.sleeper.set(function.child.id()).unwrap();
     }
 }
 
@@ -118,18 +117,16 @@ pub(crate) fn request_id(number: usize) -> String {
 async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
     let (event, sender) = shared.next.lock().await.recv().await.unwrap();
-    let id = {
-        let (under_way, latest) = &mut *shared.under_way.lock().unwrap();
-        *latest += 1;
-        let id = request_id(*latest);
-        under_way.insert(id.clone(), sender);
-        id
+    let number = {
+        let mut outcomes = shared.outcomes.lock().unwrap();
+        outcomes.push(sender);
+        outcomes.len()
     };
     let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() + 3000;
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:counter";
     let trace = "Root=1-66f0c2a1-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
     let headers = [
-        ("lambda-runtime-aws-request-id", &*id),
+        ("lambda-runtime-aws-request-id", &*request_id(number)),
         ("lambda-runtime-deadline-ms", &deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", arn),
         ("lambda-runtime-trace-id", trace),
@@ -143,8 +140,9 @@ async fn finish(
     Path((id, outcome)): Path<(String, String)>,
     body: Bytes,
 ) -> StatusCode {
-    let sender = shared.under_way.lock().unwrap().0.remove(&id).expect("each event must have one outcome");
-    sender.send(if outcome == "response" { Ok(body) } else { Err(body) }).unwrap();
+    let number = usize::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
+    let outcome = if outcome == "response" { Ok(body) } else { Err(body) };
+    shared.outcomes.lock().unwrap()[number - 1].send(outcome).expect("each event must have one outcome");
     wait_for_sleep(shared.sleeper.get());
     let is_refused = shared.refuses.swap(false, Ordering::Relaxed);
     if is_refused { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::ACCEPTED }
@@ -153,10 +151,7 @@ async fn finish(
 /// The counter's program: the one that `BOOTSTRAP` names, or the one that Cargo built with the tests.
 pub(crate) fn counter() -> PathBuf {
     // Not `CARGO_BIN_EXE_…`, which in a copy of the project would be the original's program.
-    let beside_the_tests = || {
-        let test = env::current_exe().unwrap();
-        test.parent().unwrap().with_file_name("page-visit-counter")
-    };
+    let beside_the_tests = || env::current_exe().unwrap().parent().unwrap().with_file_name("page-visit-counter");
     env::var_os("BOOTSTRAP").map_or_else(beside_the_tests, PathBuf::from)
 }
 
@@ -190,10 +185,8 @@ impl Function {
         // The command would hold the pipe open, and the log would not end with the program.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let lines = BufReader::new(log).split(b'\n');
-        let lines = lines.map(|line| String::from_utf8_lossy(&line.unwrap()).into_owned());
-        let log = Some(thread::spawn(|| lines.collect()));
-        Self { child, log }
+        let lines = BufReader::new(log).split(b'\n').map(|line| String::from_utf8_lossy(&line.unwrap()).into_owned());
+        Self { child, log: Some(thread::spawn(|| lines.collect())) }
     }
 
     /// Waits until the program ends by itself, and returns its status and its whole log.
@@ -211,22 +204,17 @@ impl Function {
 
     /// Ends the program with SIGTERM, which makes valgrind write its report, and returns its whole log.
     pub(crate) fn end(self) -> Vec<String> {
-        let kill = Command::new("kill").arg(self.id().to_string()).status();
-        assert!(kill.unwrap().success());
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         self.ended().1
     }
 
     pub(crate) fn wait_for_sleep(&self) {
-        wait_for_sleep(Some(&self.id()));
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        wait_for_sleep(Some(&self.child.id()));
     }
 
     /// The memory that the program uses, in KiB: `VmRSS` is the resident memory, `VmHWM` its peak.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|rest| rest.strip_prefix(':')?.strip_suffix("kB"));
         kib.unwrap().trim().parse().unwrap()
