@@ -122,7 +122,7 @@ fuzz: .tools/sam/installed ## Look for an event whose answer breaks a promise, f
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=16384
 
 mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a test must fail each time
-	nice $(CARGO_MUTANTS) mutants
+	nice env -u CARGO_TARGET_DIR $(CARGO_MUTANTS) mutants # builds in its own copy
 
 # The first flag keeps the path of Cargo's home out of the program, so that it is the same on every machine. The second
 # flag repeats the processor that cargo-lambda chooses when RUSTFLAGS is not set, as in `sam build`.

@@ -50,21 +50,21 @@ impl Engine {
         let port_option = format!("--port={port}");
         let theme = if setup == Setup::Dark { "dark" } else { "light" };
         let theme = format!("GTK_THEME=Adwaita:{theme}");
-        let config = format!("XDG_CONFIG_HOME={}", gtk_without_minimum_width().display());
+        let gtk = format!("XDG_CONFIG_HOME={}", gtk_without_minimum_width().display());
         let mut command = match self {
             Self::Chromium => vec!["chromedriver"],
             // System access permits reading the console, and making the window as narrow as a phone.
             Self::Firefox => vec!["geckodriver", "--websocket-port=0", "--allow-system-access"],
             // WebKit has no headless mode.
             Self::WebKit => {
-                [&["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24"][..], &["env", &theme, &config, "WebKitWebDriver"]]
-                    .concat()
+                vec!["xvfb-run", "-a", "-s", "-screen 0 2560x1600x24", "env", &theme, &gtk, "WebKitWebDriver"]
             }
         };
         command.push(&port_option);
         let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{self:?}{number}").to_lowercase();
-        let process = ServerProcess::start(&name, &command, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let connect = || TcpStream::connect(("127.0.0.1", port)).ok();
+        let (process, _) = ServerProcess::start(&name, &command, Duration::from_secs(30), connect);
         (process, format!("http://127.0.0.1:{port}"))
     }
 
@@ -129,8 +129,7 @@ impl Engine {
 
 /// A GTK configuration with small toolbars, so that the window can be as narrow as a phone.
 fn gtk_without_minimum_width() -> PathBuf {
-    let root = fs::canonicalize(ROOT).unwrap();
-    let folder = root.join("target/browser-gtk");
+    let folder = fs::canonicalize(ROOT).unwrap().join("target/browser-gtk");
     let style = "* { min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px }";
     fs::create_dir_all(folder.join("gtk-3.0")).unwrap();
     fs::write(folder.join("gtk-3.0/gtk.css"), style).unwrap();
@@ -201,7 +200,7 @@ impl Browser {
     pub(crate) async fn text_once(&self, css: &str, wanted: impl Fn(&str) -> bool) -> String {
         until(async || {
             let found = async { self.find(By::Css(css)).await?.text().await };
-            let text = found.await.map_err(|error| error.to_string())?;
+            let text = found.await.map_err(|error| format!("{css}: {error}"))?;
             if wanted(&text) { Ok(text) } else { Err(format!("{css} stays {text:?}")) }
         })
         .await
@@ -285,8 +284,8 @@ impl Browser {
             self.set_window_rect(0, 0, width, height).await.unwrap();
         }
         until(async || {
-            let is = self.run("return innerWidth").await;
-            if is == width { Ok(()) } else { Err(format!("the window is {is} wide, and not {width}")) }
+            let found = self.run("return innerWidth").await;
+            if found == width { Ok(()) } else { Err(format!("the window is {found} pixels wide, not {width}")) }
         })
         .await;
     }

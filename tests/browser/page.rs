@@ -65,50 +65,38 @@ in_every_engine!(
     but_not_in_webkit: the_console_stays_empty
 );
 
-/// The pages that a visitor can see, and what leads to them.
-#[derive(Clone, Copy, Debug)]
-enum Page {
-    /// A visit with this `count` cookie.
-    Visit(Option<&'static str>),
-    NotFound,
-    Forgotten,
+/// The pages that a visitor can see: the `count` cookie of a visit, and the page's path.
+const PAGES: [(Option<&str>, &str); 7] = [
+    (None, "/"),
+    (Some("7"), "/"),
+    // The widest numbers, and the story of the maximum.
+    (Some("18446744073709551614"), "/"),
+    (Some("18446744073709551615"), "/"),
+    (Some("not a count"), "/"),
+    (None, "/nothing-here"),
+    (None, "/forget"),
+];
+
+/// Opens one of the [`PAGES`].
+async fn open(browser: &Browser, site: &Site, (cookie, path): (Option<&str>, &str)) {
+    // WebDriver sets a cookie only for the page that is open.
+    browser.goto(site.url("/nothing-here")).await.unwrap();
+    browser.delete_all_cookies().await.unwrap();
+    if let Some(cookie) = cookie {
+        browser.store_count(cookie).await;
+    }
+    if path == "/forget" {
+        browser.goto(site.url("/")).await.unwrap();
+        browser.click(FORGET).await;
+    } else {
+        browser.goto(site.url(path)).await.unwrap();
+    }
+    let title = browser.title().await.unwrap();
+    assert!(title.ends_with("Page Visit Counter"), "{path}: {title:?}");
 }
 
-impl Page {
-    const ALL: [Self; 7] = [
-        Self::Visit(None),
-        Self::Visit(Some("7")),
-        // The widest numbers, and the story of the maximum.
-        Self::Visit(Some("18446744073709551614")),
-        Self::Visit(Some("18446744073709551615")),
-        Self::Visit(Some("not a count")),
-        Self::NotFound,
-        Self::Forgotten,
-    ];
-
-    async fn open(self, browser: &Browser, site: &Site) {
-        // WebDriver sets a cookie only for the page that is open.
-        browser.goto(site.url("/nothing-here")).await.unwrap();
-        browser.delete_all_cookies().await.unwrap();
-        if let Self::Visit(Some(cookie)) = self {
-            browser.store_count(cookie).await;
-        }
-        if !matches!(self, Self::NotFound) {
-            browser.goto(site.url("/")).await.unwrap();
-        }
-        if matches!(self, Self::Forgotten) {
-            browser.click(FORGET).await;
-        }
-        let title = browser.title().await.unwrap();
-        assert!(title.ends_with("Page Visit Counter"), "{self:?}: {title:?}");
-    }
-
-    /// Opens the page and its folded details.
-    async fn open_all(self, browser: &Browser, site: &Site) {
-        self.open(browser, site).await;
-        browser.run("document.querySelectorAll('details').forEach(it => it.open = true)").await;
-    }
-}
+/// Opens the page's folded details.
+const UNFOLD: &str = "document.querySelectorAll('details').forEach(it => it.open = true)";
 
 async fn each_visit_adds_one_and_shows_the_stored_cookie_before_and_after(browser: &Browser, site: &Site) {
     browser.goto(site.url("/")).await.unwrap();
@@ -163,7 +151,7 @@ async fn visit_again_visits_again_and_reset_starts_again(browser: &Browser, site
 }
 
 async fn a_deleted_cookie_is_gone_and_the_next_visit_is_the_first(browser: &Browser, site: &Site) {
-    Page::Visit(Some("7")).open(browser, site).await;
+    open(browser, site, (Some("7"), "/")).await;
     browser.click(FORGET).await;
     assert_eq!(browser.stored_count().await, None);
     assert_eq!(
@@ -349,8 +337,8 @@ async fn a_page_loaded_in_advance_loses_and_adds_no_visit(browser: &Browser, _: 
 }
 
 async fn the_console_stays_empty(browser: &Browser, site: &Site) {
-    for page in [Page::Visit(None), Page::Visit(Some("7")), Page::Visit(Some("not a count"))] {
-        page.open(browser, site).await;
+    for cookie in [None, Some("7"), Some("not a count")] {
+        open(browser, site, (cookie, "/")).await;
         // Discard the message about the missing page, from which the cookie was set.
         browser.console().await;
         browser.click(VISIT_AGAIN).await;
@@ -424,8 +412,9 @@ async fn the_number_is_on_one_line_and_touches_nothing_else(browser: &Browser, s
 }
 
 async fn nothing_scrolls_sideways_from_320_pixels_up(browser: &Browser, site: &Site) {
-    for page in Page::ALL {
-        page.open_all(browser, site).await;
+    for page in PAGES {
+        open(browser, site, page).await;
+        browser.run(UNFOLD).await;
         for width in [320, 600, 895, 896, 1280, 2560] {
             browser.resize(width, 800).await;
             let beyond = "const { scrollWidth, clientWidth } = document.documentElement;
@@ -439,7 +428,7 @@ async fn the_keyboard_reaches_every_control_with_a_visible_focus(browser: &Brows
     // Without a window manager, WebKit's window has the focus only if the pointer is in it. The pointer is in the
     // middle of the screen, so the window must be large.
     browser.resize(1440, 900).await;
-    Page::Visit(Some("7")).open(browser, site).await;
+    open(browser, site, (Some("7"), "/")).await;
     let focus = "const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
                  const { localName, form } = document.activeElement;
                  return [form?.getAttribute('action') ?? localName, outlineStyle, outlineWidth]";
@@ -464,9 +453,10 @@ async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
     for (setup, width) in [(Setup::Usual, 1280), (Setup::Dark, 1280), (Setup::Usual, 320)] {
         let browser = Browser::open(usual.engine, setup).await;
         browser.resize(width, 800).await;
-        for page in Page::ALL {
+        for page in PAGES {
             let row = format!("{page:?}, {setup:?}, {width} pixels");
-            page.open_all(&browser, site).await;
+            open(&browser, site, page).await;
+            browser.run(UNFOLD).await;
             let is_dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
             assert_eq!(browser.run(is_dark).await, setup == Setup::Dark, "{row}");
             // axe does not decide the contrast of a text near a pseudo-element.
@@ -509,15 +499,17 @@ fn pictures() {
             browser.resize(1000, 640).await;
             browser.goto(site.url("/")).await.unwrap();
             picture("0").await;
-            for (frames, pressed) in [("12", VISIT_AGAIN), ("34", VISIT_AGAIN), ("56", RESET)] {
+            for ([before, after], pressed) in
+                [(["1", "2"], VISIT_AGAIN), (["3", "4"], VISIT_AGAIN), (["5", "6"], RESET)]
+            {
                 let outline = format!("document.querySelector(\"{pressed}\").style.outline = '6px solid #e8842c'");
                 browser.run(&outline).await;
-                picture(&frames[..1]).await;
+                picture(before).await;
                 browser.click(pressed).await;
-                picture(&frames[1..]).await;
+                picture(after).await;
             }
             browser.resize(1280, 980).await;
-            Page::Visit(Some("11")).open(&browser, &site).await;
+            open(&browser, &site, (Some("11"), "/")).await;
             picture("twelfth-visit").await;
             browser.close().await;
         }

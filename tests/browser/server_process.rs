@@ -12,8 +12,6 @@ use std::{
 
 /// The project's folder. Cargo runs the tests in their own.
 pub(crate) const ROOT: &str = "../..";
-/// Long enough to build the function from nothing on a small machine.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Becomes the server, and kills its process group when the standard input ends: when the [`ServerProcess`] is
 /// dropped, or when the tests' process ends, which does not drop statics. Also deletes the server's temporary
@@ -34,9 +32,9 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, writes its output to a file in `target` with this name, and waits
-    /// until it is ready.
-    pub(crate) fn start(name: &str, command: &[&str], is_ready: impl Fn() -> bool) -> Self {
+    /// Starts a command in the project's folder, and writes its output to a file in `target` with this name. Asks until
+    /// there is an answer, and returns it.
+    pub(crate) fn start<T>(name: &str, command: &[&str], patience: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
         let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
         let output = File::create(&log).unwrap();
         let mut child = Command::new("sh")
@@ -51,13 +49,15 @@ impl ServerProcess {
             .unwrap();
         let lifeline = child.stdin.take();
         let mut server = Self { child, lifeline, log };
-        let deadline = Instant::now() + PATIENCE;
-        while !is_ready() {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(answer) = ask() {
+                return (server, answer);
+            }
             let ended = server.child.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "{name} is not ready: {ended:?}\n{}", server.log());
+            assert!(ended.is_none() && Instant::now() < deadline, "no answer, {ended:?}:\n{}", server.log());
             thread::sleep(Duration::from_millis(20));
         }
-        server
     }
 
     /// The server's output so far.

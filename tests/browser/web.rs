@@ -49,14 +49,14 @@ pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().u
 pub(crate) static WATCH: LazyLock<Watch> = LazyLock::new(Watch::start);
 pub(crate) static WEB: LazyLock<Web> = LazyLock::new(Web::start);
 
-/// Asks every moment until there is an answer, and returns it.
+/// Asks again and again until there is an answer, and returns it. After 30 seconds, fails with the last error.
 pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     // Long enough for a busy machine. On an idle one, everything takes a moment.
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(found) => assert!(Instant::now() < deadline, "{found}"),
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -71,20 +71,21 @@ pub(crate) struct Watch {
 
 impl Watch {
     fn start() -> Self {
+        // Long enough to build the function from nothing on a small machine.
+        let patience = Duration::from_secs(600);
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
-        // A file that a test writes must not restart the function.
-        let command = ["make", "run", &format!("PORT={port}"), "WATCH_OPTIONS=--ignore-changes"];
         let origins = format!("COUNT_EMBED_ORIGINS=https://{BLOG} https://{SHOP} https://{NEIGHBOUR}");
+        // A file that a test writes must not restart the function.
+        let command = ["make", "run", &format!("PORT={port}"), &origins, "WATCH_OPTIONS=--ignore-changes"];
         // Not a visit, because that would be in the function's log.
-        let answer = || {
-            let curl = "--disable --silent --include --noproxy * --header Origin:https://example.com --url";
-            let mut command = Command::new("curl");
-            let output = command.args(curl.split(' ')).arg(format!("{url}/robots.txt")).output().unwrap();
-            String::from_utf8(output.stdout).unwrap()
+        let ask = || {
+            let options = "--disable --silent --include --noproxy * --max-time 600 --header Origin:https://example.com";
+            let mut curl = Command::new("curl");
+            let output = curl.args(options.split(' ')).arg(format!("{url}/robots.txt")).output().unwrap();
+            String::from_utf8(output.stdout).ok().filter(|answer| !answer.is_empty())
         };
-        let process = ServerProcess::start("watch", &[&command[..], &[&origins]].concat(), || !answer().is_empty());
-        let answer = answer();
+        let (process, answer) = ServerProcess::start("watch", &command, patience, ask);
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}\n{}", process.log());
         // By default, cargo-lambda would add headers that let any site read an answer.
         assert!(!answer.contains("\naccess-control-"), "{answer}");
@@ -121,7 +122,8 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the tests' own pages, and forwards everything else to `make run`.
+    /// Serves the tests' own pages, and forwards everything else to `make run`, which is started first: no request has
+    /// to wait for it. This blocks, so the first use of [`WEB`] must be outside [`RUNTIME`].
     fn start() -> Self {
         LazyLock::force(&WATCH);
         let listener = RUNTIME.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();

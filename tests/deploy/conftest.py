@@ -170,8 +170,9 @@ class Cloud:
         answer = pool.request("GET", path, headers=sent, redirect=False, retries=False)
         received = {name.lower(): value for name, value in answer.headers.items()}
         # http.cookies supports Partitioned only since Python 3.14.
-        stored = received.get("set-cookie", "").partition(";")[0].removeprefix("count=")
-        return Answer(answer.status, received, answer.data.decode(), stored or None)
+        cookie = received.get("set-cookie")
+        stored = re.match("count=([^;]*)", cookie)[1] if cookie else None
+        return Answer(answer.status, received, answer.data.decode(), stored)
 
     def counts(self, *urls: str) -> list[str | None]:
         """The counts that one browser gets when it opens these URLs one after another."""

@@ -15,8 +15,13 @@ ELF_MACHINES = {"x64": "x86_64", "AArch64": "arm64"}
 AMAZON_LINUX_2023_GLIBC = (2, 34)
 OTHER_ARCHITECTURE = {"x86_64": "arm64", "arm64": "x86_64"}[ARCHITECTURE]
 LOWEST = {"CookieMaxAgeDays": 0, "LogRetentionDays": 1, "HttpApi": "on"}
-HIGHEST = {"CookieMaxAgeDays": 400, "LogRetentionDays": 90, "MaxConcurrency": 1000}
-HIGHEST |= {"AlarmEmail": "owner@example.com", "EmbedOrigins": "https://example.com, https://example.org:8443"}
+HIGHEST = {
+    "CookieMaxAgeDays": 400,
+    "MaxConcurrency": 1000,
+    "LogRetentionDays": 90,
+    "AlarmEmail": "owner@example.com",
+    "EmbedOrigins": "https://example.com, https://example.org:8443",
+}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +156,7 @@ def test_second_deployment_changes_nothing(cloud: Cloud, stack: str) -> None:
 def test_lowest_parameters_take_effect(cloud: Cloud, lowest: str) -> None:
     outputs = cloud.outputs(lowest)
     assert log_group(cloud, lowest)["retentionInDays"] == 1
-    assert "ReservedConcurrentExecutions" not in configuration(cloud, lowest, "concurrency")
+    assert reserved_concurrency(cloud, lowest) is None
     assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in alarms_of(cloud, lowest).values()} == {()}
     assert cloud.counts(outputs["PageUrl"], outputs["HttpApiUrl"], outputs["HttpApiUrl"]) == ["1", "2", "3"]
     assert "Max-Age" not in cloud.visit(outputs["PageUrl"]).headers["set-cookie"]
@@ -161,7 +166,7 @@ def test_lowest_parameters_take_effect(cloud: Cloud, lowest: str) -> None:
 def test_highest_parameters_take_effect(cloud: Cloud, highest: str) -> None:
     url, topic = cloud.outputs(highest)["PageUrl"], cloud.resources(highest)["AlarmTopic"]
     assert log_group(cloud, highest)["retentionInDays"] == 90
-    assert configuration(cloud, highest, "concurrency")["ReservedConcurrentExecutions"] == 1000
+    assert reserved_concurrency(cloud, highest) == 1000
     (subscription,) = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "owner@example.com")
     for alarm in alarms_of(cloud, highest).values():
@@ -266,9 +271,13 @@ def permissions(cloud: Cloud, stack: str) -> list[tuple[str, Any, dict[str, Any]
     return sorted(statements, key=str)
 
 
-def configuration(cloud: Cloud, stack: str, part: str = "configuration") -> dict[str, Any]:
-    """What Lambda has stored about the stack's function."""
-    return getattr(cloud.client("lambda"), f"get_function_{part}")(FunctionName=cloud.outputs(stack)["FunctionName"])
+def configuration(cloud: Cloud, stack: str) -> dict[str, Any]:
+    return cloud.client("lambda").get_function_configuration(FunctionName=cloud.outputs(stack)["FunctionName"])
+
+
+def reserved_concurrency(cloud: Cloud, stack: str) -> int | None:
+    found = cloud.client("lambda").get_function_concurrency(FunctionName=cloud.outputs(stack)["FunctionName"])
+    return found.get("ReservedConcurrentExecutions")
 
 
 def log_group(cloud: Cloud, stack: str) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def test_another_folder_makes_the_same_package(archive: Path) -> None:
         (folder / ".tools").symlink_to(TOOLS.parents[1])
         for compiled in (ROOT / "target" / "release", *ROOT.glob("target/*-linux-gnu")):
             shutil.copytree(compiled, folder / "target" / compiled.name, ignore=ours)
-        settings = {"cwd": folder, "env": os.environ | EPOCH, "capture_output": True, "text": True}
-        made = subprocess.run(["make", "package"], check=False, **settings)
+        options = {"cwd": folder, "env": os.environ | EPOCH, "capture_output": True, "text": True}
+        made = subprocess.run(["make", "package"], check=False, **options)
         assert made.returncode == 0, made.stdout + made.stderr
         assert (folder / "target" / "lambda" / "page-visit-counter" / "bootstrap").is_file()  # compiled here
         assert (folder / "dist" / "SHA256SUMS").read_text() == (archive.parent / "SHA256SUMS").read_text()

@@ -154,7 +154,7 @@ def accepts(parameter: dict[str, Any], value: str) -> bool:
 
 def log_of(bootstrap: Path, variable: str, value: str) -> str:
     """What the function logs when it starts with this setting. There is no Lambda that it could connect to."""
-    fixed = {"RUNTIME_API": "127.0.0.1:9", "FUNCTION_NAME": "f", "FUNCTION_VERSION": "1", "FUNCTION_MEMORY_SIZE": "128"}
-    settings = {f"AWS_LAMBDA_{name}": setting for name, setting in fixed.items()} | {variable: value}
+    nowhere = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "AWS_LAMBDA_FUNCTION_NAME": STACK}
+    nowhere |= {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_FUNCTION_VERSION": "1"}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 10}
-    return subprocess.run([bootstrap], env=os.environ | settings, check=False, **options).stdout
+    return subprocess.run([bootstrap], env=os.environ | nowhere | {variable: value}, check=False, **options).stdout

@@ -83,6 +83,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         // Cookies
         ("return_visit", json!({ "cookies": [] }), visit(1).gzip()),
         ("return_visit", json!({ "cookies": null }), visit(1).gzip()),
+        ("return_visit", json!({ "headers": null }), visit(3)),
         ("return_visit", json!({ "cookies": null, "headers": { "cookie": "a=b; count=7" } }), visit(8).gzip()),
         ("return_visit", json!({ "cookies": ["cookie1", "count=2; count=41", "count=abc"] }), visit(42).gzip()),
         ("return_visit", json!({ "cookies": [null, 7, "a=\u{1}", "count=2", "b=\n", ["count=9"]] }), visit(3).gzip()),

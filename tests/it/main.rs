@@ -5,7 +5,7 @@
 //! - `properties`: what is true of any request.
 //! - `program`: the built program behind a Lambda Runtime API: faults, log, settings, many visits.
 //! - `cost`: what a visit costs.
-//! - `answer`, `runtime_api`: what these share: the checked answer, and the Runtime API.
+//! - `answer` (the checked answer) and `runtime_api` (the Runtime API) are shared by the others.
 //!
 //! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and `make test`
 //! runs them. Browsers are in `tests/browser`, and the deployment is in `tests/deploy`.

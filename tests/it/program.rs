@@ -305,7 +305,11 @@ fn load(browsers: u64, variables: &[(&str, &str)]) {
     let mut crowd: Vec<_> = (0..browsers).map(|_| Browser::new()).collect();
     let resident = [WARM_UP, VISITS - WARM_UP].map(|visits| {
         let visit = |browser: &mut Browser| (0..visits.div_ceil(browsers)).for_each(|_| browser.visit(&api));
-        thread::scope(|scope| crowd.iter_mut().for_each(|browser| drop(scope.spawn(|| visit(browser)))));
+        thread::scope(|scope| {
+            for browser in &mut crowd {
+                scope.spawn(|| visit(browser));
+            }
+        });
         function.memory_kib("VmRSS")
     });
     println!("resident memory after {WARM_UP} visits and at the end: {resident:?} KiB");

@@ -21,9 +21,8 @@ struct Request {
     headers: BTreeMap<String, String>,
 }
 
-/// A sample of each front door's events, and how the event for this request differs from it. The REST API gets another
-/// query.
-fn front_doors(request: &Request, other_query: &str) -> [(&'static str, Value); 6] {
+/// For each front door, a sample event and what this request changes in it. Only the REST API's event has `other_query`.
+fn differences(request: &Request, other_query: &str) -> [(&'static str, Value); 6] {
     let Request { method, path, query, headers } = request;
     let lists: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name, [value])).collect();
     let (query, queries) = (json!({ (query): query }), json!({ (query): [query] }));
@@ -115,7 +114,7 @@ proptest! {
         listed in option::of(Just("https://blog.example.com https://example.org")),
     ) {
         let origins = listed.unwrap_or_default();
-        let answers = front_doors(&request, &other_query).map(|(name, difference)| {
+        let answers = differences(&request, &other_query).map(|(name, difference)| {
             let mut event = sample(name);
             // Remove all headers of the sample itself.
             merge(&mut event, &json!({ "headers": null, "multiValueHeaders": null, "cookies": null }));

@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc,
+        mpsc as blocking,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
-    sync::{self, Notify},
+    sync::{self, Notify, mpsc},
     time::timeout,
 };
 
@@ -38,14 +38,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The body of an answer, or of the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
 
-/// An event, and where to send the outcome.
-type Invocation = (Bytes, mpsc::Sender<Outcome<Bytes>>);
+type Sender = blocking::Sender<Outcome<Bytes>>;
 
 struct Shared {
-    events: sync::mpsc::UnboundedSender<Invocation>,
-    next: sync::Mutex<sync::mpsc::UnboundedReceiver<Invocation>>,
-    /// Where to send the outcome of each request so far.
-    outcomes: Mutex<Vec<mpsc::Sender<Outcome<Bytes>>>>,
+    /// Each event with where to send its outcome.
+    events: mpsc::UnboundedSender<(Bytes, Sender)>,
+    next: sync::Mutex<mpsc::UnboundedReceiver<(Bytes, Sender)>>,
+    /// One for each request so far, until it has its outcome.
+    senders: Mutex<Vec<Option<Sender>>>,
     polled: Notify,
     refuses: AtomicBool,
     sleeper: OnceLock<u32>,
@@ -61,11 +61,11 @@ pub(crate) struct RuntimeApi {
 impl RuntimeApi {
     /// Listens on a free port of the loopback interface.
     pub(crate) fn start() -> Self {
-        let (events, next) = sync::mpsc::unbounded_channel();
+        let (events, next) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             events,
             next: next.into(),
-            outcomes: Mutex::default(),
+            senders: Mutex::default(),
             polled: Notify::new(),
             refuses: AtomicBool::new(false),
             sleeper: OnceLock::new(),
@@ -84,7 +84,7 @@ impl RuntimeApi {
 
     /// Sends the function an event, and returns the answer.
     pub(crate) fn invoke(&self, event: impl Into<Bytes>) -> Outcome<Value> {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = blocking::channel();
         assert!(self.shared.events.send((event.into(), sender)).is_ok());
         let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
         receiver.recv_timeout(PATIENCE).unwrap().map(json).map_err(json)
@@ -118,9 +118,9 @@ async fn next_event(State(shared): State<Arc<Shared>>) -> Response {
     shared.polled.notify_one();
     let (event, sender) = shared.next.lock().await.recv().await.unwrap();
     let number = {
-        let mut outcomes = shared.outcomes.lock().unwrap();
-        outcomes.push(sender);
-        outcomes.len()
+        let mut senders = shared.senders.lock().unwrap();
+        senders.push(Some(sender));
+        senders.len()
     };
     let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() + 3000;
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:counter";
@@ -141,8 +141,9 @@ async fn finish(
     body: Bytes,
 ) -> StatusCode {
     let number = usize::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
-    let outcome = if outcome == "response" { Ok(body) } else { Err(body) };
-    shared.outcomes.lock().unwrap()[number - 1].send(outcome).expect("each event must have one outcome");
+    assert_eq!(id, request_id(number));
+    let sender = shared.senders.lock().unwrap()[number - 1].take().expect("each event must have one outcome");
+    sender.send(if outcome == "response" { Ok(body) } else { Err(body) }).unwrap();
     wait_for_sleep(shared.sleeper.get());
     let is_refused = shared.refuses.swap(false, Ordering::Relaxed);
     if is_refused { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::ACCEPTED }
