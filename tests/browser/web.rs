@@ -82,7 +82,7 @@ impl Watch {
         let ask = || {
             let options = "--disable --silent --include --noproxy * --max-time 600 --header Origin:https://example.com";
             let mut curl = Command::new("curl");
-            let output = curl.args(options.split(' ')).arg(format!("{url}/robots.txt")).output().unwrap();
+            let output = curl.args(options.split(' ')).arg(format!("{url}/robots.txt")).output().expect("curl");
             String::from_utf8(output.stdout).ok().filter(|answer| !answer.is_empty())
         };
         let (process, answer) = ServerProcess::start("watch", &command, patience, ask);

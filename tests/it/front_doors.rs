@@ -97,6 +97,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
         // Methods
         ("return_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } }), visit_headers().gzip()),
+        ("forget", json!({ "requestContext": { "http": { "method": "\n" } } }), not_allowed("POST")),
         ("alb_return_visit", json!({ "httpMethod": "\n" }), not_allowed("GET, HEAD")),
         ("rest_api_return_visit", json!({ "httpMethod": "é" }), not_allowed("GET, HEAD")),
         ("vpc_lattice_return_visit", json!({ "method": "G T" }), not_allowed("GET, HEAD")),

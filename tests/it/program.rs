@@ -134,9 +134,10 @@ fn logs_a_short_json_line_for_each_event_that_a_metric_counts() {
     ];
     let mut events = lines.map(|(name, _)| sample(name)).to_vec();
     // Not logged
-    events.extend([sample("favicon"), sample("first_visit"), sample("first_visit")]);
+    events.extend(["favicon", "first_visit", "first_visit", "embedded_return_visit"].map(sample));
     events[lines.len() + 1]["requestContext"]["http"]["method"] = json!("HEAD");
     events[lines.len() + 2]["headers"]["user-agent"] = json!("ELB-HealthChecker/2.0");
+    events[lines.len() + 3]["headers"]["origin"] = json!("https://example.net"); // not listed
     let log = log_of(&[("COUNT_EMBED_ORIGINS", "https://blog.example.com")], &events);
     let expected = ["\"start\""].into_iter().chain(lines.map(|(_, line)| line));
     let expected = expected.map(|line| format!(r#""level":"INFO","message":{line}}}"#));
