@@ -71,7 +71,7 @@ test-lint: .tools/sam/installed .tools/checkov/installed
 	actionlint
 	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
 	cargo fmt --check --all --manifest-path tests/Cargo.toml
-	PAGE="$$PWD/src/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
+	PAGE="$$PWD/src/page/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
 
 test-program: $(BOOTSTRAP)
 	@echo "== The deployed program: behaviour, log, 30,000 visits, another language"
@@ -130,7 +130,7 @@ export RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.carg
   -C target-cpu=$(if $(filter aarch64,$(shell uname -m)),neoverse-n1,haswell)
 $(BOOTSTRAP) test-deploy package: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
-$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/*)
+$(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/* src/*/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
 

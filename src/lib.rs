@@ -22,12 +22,10 @@
 
 pub mod log;
 
-mod answer;
-mod compression;
 mod count_cookie;
 mod embedding;
-mod event;
 mod fetch_metadata;
+mod front_door;
 mod https;
 mod negotiation;
 mod page;
@@ -39,8 +37,7 @@ mod visit_count;
 
 use lambda_runtime::Diagnostic;
 
-pub use answer::Answer;
-pub use event::Event;
+pub use front_door::{Answer, Event};
 pub use respond::respond;
 pub use settings::Settings;
 

@@ -6,7 +6,7 @@ use lambda_http::{
 };
 
 use crate::{
-    Settings, compression,
+    Settings,
     count_cookie::{self, Jar},
     embedding::{self, Caller},
     fetch_metadata, https, log,
@@ -92,7 +92,7 @@ fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> 
     let body = match form {
         Representation::Html => {
             let page = page::visit(received, &set_cookie, settings.cookie_days);
-            if gzip { Body::Binary(compression::gzip(&page)) } else { Body::Text(page) }
+            if gzip { Body::Binary(page::gzip(&page)) } else { Body::Text(page) }
         }
         Representation::Json => Body::Text(format!("{{\"count\":{count}}}")),
         Representation::Text => Body::Text(format!("{count}\n")),

@@ -18,7 +18,7 @@ SAMPLES = ("first_visit", "return_visit", "json_visit", "embedded_return_visit",
 OTHER_LINES = (
     '{"time":"2026-01-01T00:00:00.000Z","type":"platform.report","record":{"status":"success"}}',
     "START RequestId: 3f2b1c4d Version: $LATEST",
-    '{"level":"ERROR","message":"visit failed: panicked at src/page.rs"}',
+    '{"level":"ERROR","message":"visit failed: panicked at src/page/mod.rs"}',
     '{"level":"INFO","message":"Visit","count":"1","embedded":"true"}',
 )
 

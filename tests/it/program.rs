@@ -252,7 +252,7 @@ fn a_page_in_any_language_reaches_every_client() {
     copy.args(["-r", "src", "askama.toml", "build.rs", "Cargo.toml", "Cargo.lock", folder]);
     assert!(copy.status().unwrap().success());
     for (file, change) in
-        [("Cargo.toml", renamed as fn(&str) -> _), ("Cargo.lock", renamed), ("src/page.html", translated)]
+        [("Cargo.toml", renamed as fn(&str) -> _), ("Cargo.lock", renamed), ("src/page/page.html", translated)]
     {
         let file = format!("{folder}/{file}");
         fs::write(&file, change(&fs::read_to_string(&file).unwrap())).unwrap();

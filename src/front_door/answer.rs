@@ -8,7 +8,7 @@ use lambda_http::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::event::FrontDoor;
+use super::FrontDoor;
 
 /// An answer for Lambda. Each header has one line, and at most one cookie is set.
 #[derive(Debug, Default, Serialize)]

@@ -1,6 +1,9 @@
 //! The HTML: the page that shows the exchange, and the short notices.
 
+use std::io::Write;
+
 use askama::Template;
+use flate2::{Compression, write::GzEncoder};
 use lambda_http::http::{HeaderValue, StatusCode};
 
 use crate::{count_cookie::Received, visit_count::VisitCount};
@@ -37,6 +40,13 @@ pub(crate) fn forgotten(set_cookie: &HeaderValue) -> String {
         set_cookie: Some(with_last_attribute_apart(set_cookie)),
         home: HOME,
     })
+}
+
+/// Compresses a page ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)).
+pub(crate) fn gzip(page: &str) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let written = gzip.write_all(page.as_bytes()).and_then(|()| gzip.finish());
+    written.expect("writing to a Vec does not fail")
 }
 
 fn render(template: &impl Template) -> String {
