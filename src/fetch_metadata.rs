@@ -19,15 +19,6 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
 }
 
-/// Whether AWS checks that the page is up, twice a minute or more often:
-/// [a load balancer](https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html)
-/// or [Route 53](https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover.html).
-pub(crate) fn is_health_check(headers: &HeaderMap) -> bool {
-    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-    let checkers = ["ELB-HealthChecker/", "Amazon-Route53-Health-Check-Service"];
-    checkers.iter().any(|checker| agent.is_some_and(|agent| agent.starts_with(checker.as_bytes())))
-}
-
 /// Whether the browser will not display the answer: it asks for an image, a script or a frame, or does not let the
 /// requesting page read the answer ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)). Older browsers and
 /// programs do not send these headers.
@@ -60,6 +51,13 @@ pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
         let named = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
         named.is_none() || named != host
     })
+}
+
+/// Whether a script on a page of another origin makes the request, which its `Origin` shows.
+pub(crate) fn is_cross_origin_fetch(headers: &HeaderMap) -> bool {
+    let names_an_origin = headers.contains_key(header::ORIGIN);
+    // A browser that says `none` does not send `Origin`.
+    names_an_origin && (is_from_elsewhere(headers) || says(headers, "sec-fetch-site", "none"))
 }
 
 fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {

@@ -3,18 +3,17 @@
 //!
 //! [`answer`] is the whole function, synchronous and without AWS. On the way from an event to its answer are:
 //!
-//! - `event`: reads the request that a front door delivers.
-//! - `respond`: decides the answer, with the modules up to `security_headers`.
-//! - `https`: whether the request arrived over HTTPS.
-//! - `embedding`: whether it comes from a page of another site, and whether that may show the count.
-//! - `route`: whether it is for the page, for one of the page's buttons, or for nothing.
-//! - `fetch_metadata`: whether a person will see the answer. If not, the request does not count.
-//! - `negotiation`: whether the client prefers HTML, JSON or text, and accepts gzip.
-//! - `count_cookie` and `visit_count`: read the count in the browser's cookies, and set the next one.
-//! - `page` and `compression`: render the HTML and compress it.
-//! - `log`: writes a line for each visit.
-//! - `security_headers`: adds the same headers to every answer.
-//! - `answer`: writes the answer as the front door expects it.
+//! - `front_door`: reads the request in an event, and whether it arrived over HTTPS.
+//! - `respond`: decides the answer. It asks the other modules, in this order:
+//!   - `embedding`: whether a page of a listed site asks for the count.
+//!   - `route`: whether the request is for the page, for one of the page's buttons, or for nothing.
+//!   - `fetch_metadata`: whether a person will see the answer. If not, the request does not count.
+//!   - `negotiation`: whether the client prefers HTML, JSON or text, and accepts gzip.
+//!   - `count_cookie` and `visit_count`: read the count in the browser's cookies, and set the next one.
+//!   - `page`: renders the HTML and compresses it.
+//!   - `robots` and `log`: write a line for each visit, unless a robot says that it is one.
+//!   - `security_headers`: adds the same headers to every answer.
+//! - `front_door`: writes the answer as the front door expects it.
 //!
 //! `settings` reads the configuration.
 
@@ -26,10 +25,10 @@ mod count_cookie;
 mod embedding;
 mod fetch_metadata;
 mod front_door;
-mod https;
 mod negotiation;
 mod page;
 mod respond;
+mod robots;
 mod route;
 mod security_headers;
 mod settings;
@@ -37,7 +36,7 @@ mod visit_count;
 
 use lambda_runtime::Diagnostic;
 
-pub use front_door::{Answer, Event};
+pub use front_door::{Answer, Event, FrontDoor};
 pub use respond::respond;
 pub use settings::Settings;
 
@@ -50,7 +49,7 @@ const NOT_AN_HTTP_REQUEST: &str = "This event is not an HTTP request from a Func
 ///
 /// If the event is not an HTTP request from a front door.
 pub fn answer(event: Event, settings: &Settings) -> Result<Answer, Diagnostic> {
-    let Event(Some((request, front_door))) = event else {
+    let Event::Request(request, front_door) = event else {
         tracing::error!("{NOT_AN_HTTP_REQUEST}");
         return Err(Diagnostic {
             error_type: "NotAnHttpRequest".to_owned(),

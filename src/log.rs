@@ -1,6 +1,6 @@
-//! The log: a line for each event that the owner's metrics count, and one for each error.
+//! The log: a line for each visit and each start, which the owner's metrics count, and one for each warning and error.
 //!
-//! A visit costs more to log than to compute, so a line has only the fields that a metric or a person reads:
+//! A visit costs more to log than to compute. Therefore its line has only the fields that a metric or a person reads:
 //! `{"timestamp":"…","level":"INFO","message":"visit","count":3,"form":"html"}`. The metric filters in
 //! `template.yaml` match these lines. Nothing else about the visitor is logged.
 
@@ -26,21 +26,6 @@ pub(crate) fn visit(count: VisitCount, representation: Representation, embedded:
     tracing::info!(count = count.get(), form = representation.name(), embedded = embedded.then_some(true), "visit");
 }
 
-/// A visitor reset the count.
-pub(crate) fn reset() {
-    tracing::info!("reset");
-}
-
-/// A visitor deleted the cookie.
-pub(crate) fn forget() {
-    tracing::info!("forget");
-}
-
-/// A prefetch, prerender or preview, which does not count.
-pub(crate) fn prefetch() {
-    tracing::info!("prefetch");
-}
-
 /// Starts to log to the standard output, including panics. Lambda's
 /// [advanced logging controls](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)
 /// set the lowest level in `AWS_LAMBDA_LOG_LEVEL` (INFO by default) and the format in `AWS_LAMBDA_LOG_FORMAT`
@@ -49,7 +34,7 @@ pub(crate) fn prefetch() {
 /// A warning or an error names its request (`requestId`), because Lambda's own lines are turned off. An INFO line does
 /// not: the id would be a third of the log.
 pub fn init() {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").map_or(LevelFilter::INFO, |name| level(&name));
+    let level = level(&env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default());
     let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));
     let levels = Targets::new()
         // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
@@ -57,9 +42,9 @@ pub fn init() {
         .with_default(level.min(LevelFilter::WARN))
         // The span of TracingLayer, which has the request's id.
         .with_target("lambda_runtime::layers::trace", LevelFilter::INFO)
-        // Repeats each error and each panic.
+        // This layer would log each error and each panic a second time.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
-        .with_target(env!("CARGO_CRATE_NAME"), level.min(LevelFilter::INFO));
+        .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = |which: fn(&Metadata) -> bool| {
         let lines = fmt::layer().with_target(false);
         let lines =
@@ -72,11 +57,11 @@ pub fn init() {
     panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }
 
-/// Lambda uses `tracing`'s levels and FATAL.
+/// The level of Lambda's name for it. Nothing here logs at DEBUG or TRACE.
 fn level(name: &str) -> LevelFilter {
-    match name.parse() {
-        Ok(level) => level,
-        Err(_) if name.eq_ignore_ascii_case("fatal") => LevelFilter::ERROR,
-        Err(_) => LevelFilter::INFO,
+    match &*name.to_ascii_uppercase() {
+        "WARN" => LevelFilter::WARN,
+        "ERROR" | "FATAL" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
     }
 }

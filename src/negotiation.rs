@@ -1,11 +1,11 @@
-//! What a client prefers: the form of the count, and whether it may be compressed
+//! What a client prefers: the representation of the count, and whether it may be compressed
 //! ([RFC 9110, section 12](https://www.rfc-editor.org/rfc/rfc9110#section-12)).
 
 use std::cmp::Reverse;
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// A form of the count.
+/// A representation of the count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Representation {
     /// The page.
@@ -17,27 +17,26 @@ pub(crate) enum Representation {
 }
 
 impl Representation {
-    /// The form that the client prefers, according to `Accept`
+    /// The representation that the client prefers, according to `Accept`
     /// ([RFC 9110, section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)).
     ///
-    /// HTML if the header is missing, prefers no form, or accepts none of the three: a page is more use to a
-    /// visitor than a 406.
+    /// HTML if the header is missing, prefers none of them, or accepts none: a page is more use to a visitor than a 406.
     pub(crate) fn preferred(headers: &HeaderMap) -> Self {
-        let ranges: Vec<_> = elements(headers, header::ACCEPT).collect();
-        let liking = |form: Self| -> Option<(u16, usize, Reverse<usize>)> {
+        let ranges: Vec<_> = weighted_elements(headers, header::ACCEPT).collect();
+        let preference = |own: Self| -> Option<(u16, usize, Reverse<usize>)> {
             let matching = ranges.iter().enumerate();
             let matching = matching
-                .filter_map(|(position, (range, weight))| Some((form.specificity(range)?, *weight, Reverse(position))));
-            // Only the most specific range sets a form's weight.
+                .filter_map(|(position, (range, weight))| Some((own.specificity(range)?, *weight, Reverse(position))));
+            // Only the most specific range sets the weight.
             let (specificity, weight, position) = matching.max()?;
             (weight > 0).then_some((weight, specificity, position))
         };
-        // Of equal forms, `max_by_key` returns the last: HTML, if the client accepts none.
-        let forms = [Self::Text, Self::Json, Self::Html].into_iter();
-        forms.max_by_key(|form| liking(*form)).unwrap_or(Self::Html)
+        // Of equals, `max_by_key` returns the last: HTML, if the client accepts none.
+        let all = [Self::Text, Self::Json, Self::Html].into_iter();
+        all.max_by_key(|own| preference(*own)).unwrap_or(Self::Html)
     }
 
-    /// How exactly a media range names this form, if it does.
+    /// How exactly a media range names this representation, if it does.
     fn specificity(self, range: &str) -> Option<usize> {
         let ranges = match self {
             Self::Html => ["*/*", "text/*", "text/html"],
@@ -67,10 +66,10 @@ impl Representation {
 
 /// Whether `Accept-Encoding` accepts gzip
 /// ([RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)). Without the header, the
-/// RFC would permit gzip, but a client that does not send it may not be able to decode gzip.
+/// RFC would allow gzip, but a client that does not send it may not be able to decode gzip.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut named, mut any) = (None, None);
-    for (coding, weight) in elements(headers, header::ACCEPT_ENCODING) {
+    for (coding, weight) in weighted_elements(headers, header::ACCEPT_ENCODING) {
         if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
             named = Some(weight);
         } else if coding == "*" {
@@ -84,11 +83,11 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
 const MAX_WEIGHT: u16 = 1000;
 
 /// The elements of a list in a header, without their parameters, each with its weight. Several lines are one list
-/// ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)). A malformed element is left out.
+/// ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)). A malformed element is dropped.
 //
 // No crate fits: headers-accept rejects a list for an empty element, mediatype an element for an empty parameter,
 // and those that parse Accept-Encoding are archived or choose among codings that are not offered here.
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, u16)> {
+fn weighted_elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str, u16)> {
     let lines = headers.get_all(name).into_iter();
     let elements = lines.flat_map(|line| split(line.as_bytes(), b','));
     elements.filter_map(|element| {
@@ -97,8 +96,8 @@ fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str
         let mut weight = None;
         for parameter in parts {
             match parameter.ok()?.split_once('=') {
-                Some(("q" | "Q", value)) if weight.is_none() => weight = Some(parse(value)?),
-                // A header's name is a token, as a parameter's name is.
+                Some(("q" | "Q", value)) if weight.is_none() => weight = Some(parse_qvalue(value)?),
+                // HeaderName checks what is true of a parameter's name too: it is a token.
                 Some((name, _)) if !matches!(name, "q" | "Q") && name.parse::<HeaderName>().is_ok() => {}
                 None if parameter.ok()?.is_empty() => {}
                 _ => return None,
@@ -108,18 +107,20 @@ fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (&str
     })
 }
 
-/// Splits a text where the separator is not quoted.
+/// Splits a text where the separator is not in a quoted string, in which a backslash escapes the next character
+/// ([RFC 9110, section 5.6.4](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4)).
 fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let mut is_quoted = false;
+    let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |byte| {
-        is_quoted ^= *byte == b'"';
+        is_quoted ^= *byte == b'"' && !is_escaped;
+        is_escaped = is_quoted && *byte == b'\\' && !is_escaped;
         *byte == separator && !is_quoted
     })
 }
 
-/// Reads a weight from 0 to 1 with at most three decimals
+/// Reads a qvalue: a weight from 0 to 1 with at most three decimals
 /// ([RFC 9110, section 12.4.2](https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2)).
-fn parse(weight: &str) -> Option<u16> {
+fn parse_qvalue(weight: &str) -> Option<u16> {
     let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
     let is_decimal = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
     if !is_decimal || !matches!(whole, "0" | "1") {
@@ -142,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn returns_the_form_that_is_asked_for() {
-        for (accept, form) in [
+    fn returns_the_representation_that_is_asked_for() {
+        for (accept, expected) in [
             ("text/html", Representation::Html),
             ("application/json", Representation::Json),
             ("text/plain", Representation::Text),
@@ -155,13 +156,17 @@ mod tests {
             ("text/plain; a=\"b, c\", application/json;q=0.9", Representation::Text),
             ("text/plain;q=0.5;a=\", application/json,\"", Representation::Text),
             ("image/png;a=\"b\", text/plain", Representation::Text),
+            ("image/png;a=\"\\\"\", text/plain", Representation::Text),
+            ("image/png;a=\"\\\", text/plain, \", application/json", Representation::Json),
+            ("image/png;a=\"\\\\\", text/plain", Representation::Text),
+            ("image/png;a=\\\", text/plain, \"", Representation::Html),
             ("text/plain, , application/json", Representation::Text),
             (",text/plain,", Representation::Text),
             ("*/*, text/plain", Representation::Text),
             ("application/json;;charset=utf-8", Representation::Json),
             ("application/json; ;q=0.5", Representation::Json),
             ("application/json;", Representation::Json),
-            // A malformed element is left out alone.
+            // Only a malformed element is dropped.
             ("application/json, a/b|c", Representation::Json),
             ("application/json, nonsense", Representation::Json),
             ("text/plain;q=2, application/json;q=0.1", Representation::Json),
@@ -169,13 +174,13 @@ mod tests {
             ("\u{fc}, application/json", Representation::Json),
             ("text/plain;a=\u{fc}, application/json;q=0.1", Representation::Text),
         ] {
-            assert_eq!(negotiate(&[accept]), form, "{accept}");
+            assert_eq!(negotiate(&[accept]), expected, "{accept}");
         }
     }
 
     #[test]
     fn the_higher_quality_wins() {
-        for (accept, form) in [
+        for (accept, expected) in [
             ("text/html;q=0.5, application/json", Representation::Json),
             ("text/html;q=0.5, application/json;q=0.4", Representation::Html),
             ("text/html;q=0.001, text/plain;q=0.002", Representation::Text),
@@ -185,18 +190,18 @@ mod tests {
             ("*/*, text/html;q=0, text/plain;q=0", Representation::Json),
             ("*/*;q=0, application/json", Representation::Json),
         ] {
-            assert_eq!(negotiate(&[accept]), form, "{accept}");
+            assert_eq!(negotiate(&[accept]), expected, "{accept}");
         }
     }
 
     #[test]
     fn several_accept_lines_are_one_list() {
-        for (lines, form) in [
+        for (lines, expected) in [
             (&["text/html;q=0.5", "application/json"][..], Representation::Json),
             (&["text/html;q=0.5", "text/plain;q=0.6", "application/json"], Representation::Json),
             (&["", "application/json"], Representation::Json),
         ] {
-            assert_eq!(negotiate(lines), form, "{lines:?}");
+            assert_eq!(negotiate(lines), expected, "{lines:?}");
         }
     }
 
@@ -303,13 +308,13 @@ mod tests {
         for (text, weight) in
             [("0", 0), ("0.", 0), ("0.001", 1), ("0.5", 500), ("0.25", 250), ("1", 1000), ("1.000", 1000)]
         {
-            assert_eq!(parse(text), Some(weight), "{text:?}");
+            assert_eq!(parse_qvalue(text), Some(weight), "{text:?}");
         }
         for text in [
             "", ".5", "00", "01", "1.001", "1.1", "2", "0.0001", "1.0000", "-1", "+1", "1e-1", "NaN", "0.5;q=1",
             "\"1\"", " 1", "0.+1", "٣",
         ] {
-            assert_eq!(parse(text), None, "{text:?}");
+            assert_eq!(parse_qvalue(text), None, "{text:?}");
         }
     }
 }

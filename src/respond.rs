@@ -1,17 +1,18 @@
 //! Decides the answer to a request.
 
 use lambda_http::{
-    Body, Request, Response,
+    Body, Request, RequestExt, Response,
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    request::RequestContext,
 };
 
 use crate::{
     Settings,
     count_cookie::{self, Jar},
-    embedding::{self, Caller},
-    fetch_metadata, https, log,
+    embedding, fetch_metadata, front_door, log,
     negotiation::{self, Representation},
     page::{self, HOME},
+    robots,
     route::Route,
     security_headers,
 };
@@ -31,113 +32,116 @@ use crate::{
 #[must_use]
 pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     let headers = request.headers();
-    let https = https::is_used(headers);
-    let caller = Caller::of(headers, &settings.embed_origins);
-    let mut response = match Route::of(request) {
-        Route::Page => page(request, settings, https, caller),
-        Route::Reset => reset(request, https),
-        Route::Forget => forget(request, https),
-        Route::StageWithoutSlash(stage) => stage_without_slash(request, stage),
-        Route::Unknown(depth) => unknown(depth),
+    let is_https = front_door::is_https(headers);
+    let embedder = embedding::listed_origin(headers, &settings.embed_origins);
+    let jar = match embedder {
+        Some(_) if fetch_metadata::is_cross_site_fetch(headers) => Jar::Partitioned,
+        _ => Jar::OwnSite { secure: is_https },
     };
-    security_headers::add(response.headers_mut(), https);
-    embedding::add_headers(response.headers_mut(), caller, &settings.embed_origins);
+    let mut response = match Route::of(request) {
+        Route::Page if embedder.is_some() && embedding::is_preflight(request) => preflight(request),
+        Route::Page => page(request, settings, embedder, jar),
+        Route::Reset => reset(request, jar),
+        Route::Forget => forget(request, jar),
+        Route::StageWithoutSlash(stage) => stage_without_slash(request, stage),
+        Route::Unknown { depth } => not_found(depth),
+    };
+    security_headers::add(response.headers_mut(), is_https);
+    embedding::add_headers(response.headers_mut(), embedder, &settings.embed_origins);
     if request.method() == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
     response
 }
 
-fn page(request: &Request, settings: &Settings, https: bool, caller: Caller) -> Response<Body> {
+fn preflight(request: &Request) -> Response<Body> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    embedding::allow(request.headers(), response.headers_mut());
+    response
+}
+
+fn page(request: &Request, settings: &Settings, embedder: Option<&HeaderValue>, jar: Jar) -> Response<Body> {
+    if let Some(refusal) = refuse_page(request, embedder) {
+        return refusal;
+    }
     let headers = request.headers();
-    match *request.method() {
-        Method::GET | Method::HEAD => {}
-        Method::OPTIONS if caller.is_listed() && embedding::is_preflight(headers) => {
-            let mut response = empty(StatusCode::NO_CONTENT);
-            embedding::permit(headers, response.headers_mut());
-            return response;
-        }
-        _ => return method_not_allowed("GET, HEAD", "This page only accepts GET and HEAD."),
-    }
-    if fetch_metadata::is_speculative(headers) {
-        log::prefetch();
-        // With a 200, the browser might show this answer later without asking again, and that visit
-        // would be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would
-        // look like a failure of the function.
-        return forbidden("A visit counts when you open the page, not when your browser loads it in advance.");
-    }
-    if fetch_metadata::is_unseen(headers) {
-        return forbidden("This page cannot be shown inside another page.");
-    }
-    if caller == Caller::Unlisted {
-        return forbidden("The owner of this counter has not allowed that site to show the count.");
-    }
-    let form = Representation::preferred(headers);
-    let gzip = form == Representation::Html && negotiation::accepts_gzip(headers);
-    if fetch_metadata::is_health_check(headers) {
-        return success(Body::Empty, form, false);
+    let representation = Representation::preferred(headers);
+    let is_gzip =
+        representation == Representation::Html && negotiation::accepts_gzip(headers) && is_base64_decoded(request);
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(header::CONTENT_TYPE, representation.content_type());
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if is_gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if request.method() == Method::HEAD {
-        return success(Body::Empty, form, gzip);
+        return response;
     }
-
     let received = count_cookie::read(headers);
     let count = received.next();
-    let jar = if caller.is_listed() && fetch_metadata::is_cross_site_fetch(headers) {
-        Jar::Partitioned
-    } else {
-        Jar::OwnSite { secure: https }
-    };
     let set_cookie = count_cookie::set(count, settings, jar);
-    let body = match form {
+    *response.body_mut() = match representation {
         Representation::Html => {
             let page = page::visit(received, &set_cookie, settings.cookie_days);
-            if gzip { Body::Binary(page::gzip(&page)) } else { Body::Text(page) }
+            if is_gzip { Body::Binary(page::gzip(&page)) } else { Body::Text(page) }
         }
         Representation::Json => Body::Text(format!("{{\"count\":{count}}}")),
         Representation::Text => Body::Text(format!("{count}\n")),
     };
-    log::visit(count, form, caller.is_listed());
-    with(success(body, form, gzip), header::SET_COOKIE, set_cookie)
-}
-
-/// The answer to a visit. HEAD and a health check get it with an empty body.
-fn success(body: Body, form: Representation, gzip: bool) -> Response<Body> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, form.content_type());
-    if gzip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if !robots::is_named(headers) {
+        log::visit(count, representation, embedder.is_some());
     }
-    let vary = HeaderValue::from_static("Accept, Accept-Encoding");
-    with(response, header::VARY, vary)
+    with_header(response, header::SET_COOKIE, set_cookie)
 }
 
-fn reset(request: &Request, https: bool) -> Response<Body> {
+/// Refuses what is not a visit.
+fn refuse_page(request: &Request, embedder: Option<&HeaderValue>) -> Option<Response<Body>> {
+    let headers = request.headers();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Some(method_not_allowed("GET, HEAD", "This page only accepts GET and HEAD."));
+    }
+    if fetch_metadata::is_speculative(headers) {
+        // With a 200, the browser might show this answer later without asking again, and that visit
+        // would be lost. With a 4xx, it loads the page again when the visitor opens it. A 5xx would
+        // look like a failure of the function.
+        return Some(forbidden("A visit counts when you open the page, not when your browser loads it in advance."));
+    }
+    if fetch_metadata::is_unseen(headers) {
+        return Some(forbidden("This page cannot be shown inside another page."));
+    }
+    if embedder.is_none() && fetch_metadata::is_cross_origin_fetch(headers) {
+        return Some(forbidden("The owner of this counter has not allowed that site to show the count."));
+    }
+    None
+}
+
+/// Whether the front door decodes a Base64 body, which payload 1.0 carries binary data as. A REST API does so only if
+/// it is configured for
+/// [binary media types](https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html).
+fn is_base64_decoded(request: &Request) -> bool {
+    !matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV1(_)))
+}
+
+fn reset(request: &Request, jar: Jar) -> Response<Body> {
     let instead = "To start again at 1, use the button “Reset to 1” on the page.";
-    if let Some(refusal) = refusal(request, instead) {
-        return refusal;
-    }
-    log::reset();
-    let home = HeaderValue::from_static(HOME);
-    let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
-    with(redirect(StatusCode::SEE_OTHER, home), header::SET_COOKIE, set_cookie)
+    refuse_button(request, instead).unwrap_or_else(|| {
+        let home = redirect(StatusCode::SEE_OTHER, HeaderValue::from_static(HOME));
+        with_header(home, header::SET_COOKIE, count_cookie::forget(jar))
+    })
 }
 
 /// Not a redirect to the page, as after a reset: that would be a visit, which sets a new cookie.
-fn forget(request: &Request, https: bool) -> Response<Body> {
+fn forget(request: &Request, jar: Jar) -> Response<Body> {
     let instead = "To delete the cookie, use the button “Delete the cookie” on the page.";
-    if let Some(refusal) = refusal(request, instead) {
-        return refusal;
-    }
-    log::forget();
-    let set_cookie = count_cookie::forget(Jar::OwnSite { secure: https });
-    let page = html(StatusCode::OK, page::forgotten(&set_cookie));
-    with(page, header::SET_COOKIE, set_cookie)
+    refuse_button(request, instead).unwrap_or_else(|| {
+        let set_cookie = count_cookie::forget(jar);
+        let page = html(StatusCode::OK, page::forgotten(&set_cookie));
+        with_header(page, header::SET_COOKIE, set_cookie)
+    })
 }
 
 /// Refuses what does not come from a button on the page.
-fn refusal(request: &Request, instead: &str) -> Option<Response<Body>> {
+fn refuse_button(request: &Request, instead: &str) -> Option<Response<Body>> {
     if request.method() != Method::POST {
         return Some(method_not_allowed("POST", instead));
     }
@@ -154,7 +158,7 @@ fn stage_without_slash(request: &Request, stage: &str) -> Response<Body> {
     redirect(StatusCode::PERMANENT_REDIRECT, page)
 }
 
-fn unknown(depth: usize) -> Response<Body> {
+fn not_found(depth: usize) -> Response<Body> {
     /// No link leads deeper. On a deeper path, the link home is `./`, which is short but does not reach the page.
     const MAX_DEPTH: usize = 16;
     let home = match depth {
@@ -166,7 +170,7 @@ fn unknown(depth: usize) -> Response<Body> {
 
 /// `location` is relative, so that it stays inside an API Gateway stage.
 fn redirect(status: StatusCode, location: HeaderValue) -> Response<Body> {
-    with(empty(status), header::LOCATION, location)
+    with_header(empty(status), header::LOCATION, location)
 }
 
 fn forbidden(text: &str) -> Response<Body> {
@@ -175,7 +179,7 @@ fn forbidden(text: &str) -> Response<Body> {
 
 fn method_not_allowed(allow: &'static str, text: &str) -> Response<Body> {
     let notice = notice(StatusCode::METHOD_NOT_ALLOWED, text, HOME);
-    with(notice, header::ALLOW, HeaderValue::from_static(allow))
+    with_header(notice, header::ALLOW, HeaderValue::from_static(allow))
 }
 
 fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
@@ -185,7 +189,7 @@ fn notice(status: StatusCode, text: &str, home: &str) -> Response<Body> {
 fn html(status: StatusCode, page: String) -> Response<Body> {
     let mut response = empty(status);
     *response.body_mut() = Body::Text(page);
-    with(response, header::CONTENT_TYPE, Representation::Html.content_type())
+    with_header(response, header::CONTENT_TYPE, Representation::Html.content_type())
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -194,7 +198,7 @@ fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
+fn with_header(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
     response.headers_mut().insert(name, value);
     response
 }

@@ -13,27 +13,36 @@ pub(crate) enum Route<'a> {
     Forget,
     /// `/prod` instead of `/prod/`: from there, the page's relative links would leave the stage.
     StageWithoutSlash(&'a str),
-    /// Any other path, this many folders below the page.
-    Unknown(usize),
+    /// Any other path.
+    Unknown {
+        /// How many folders it is below the page.
+        depth: usize,
+    },
 }
 
 impl<'a> Route<'a> {
     pub(crate) fn of(request: &'a Request) -> Self {
         let path = request.raw_http_path();
-        let stage = match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
-            _ => None,
+        let (stage, requested) = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV1(context)) => (context.stage.as_deref(), context.path.as_deref()),
+            Some(RequestContext::ApiGatewayV2(context)) => (context.stage.as_deref(), None),
+            _ => (None, None),
         };
         // The stage `$default` is not in the path.
-        let Some(stage) = stage.filter(|stage| *stage != "$default") else {
+        let Some(stage) = stage.filter(|stage| !matches!(*stage, "" | "$default")) else {
             return Self::of_path(path);
         };
-        let inside = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
-        match inside {
-            Some("") => Self::StageWithoutSlash(stage),
-            Some(inside) => Self::of_path(inside),
+        let inside = |path: &'a str| path.strip_prefix('/')?.strip_prefix(stage);
+        match (requested.and_then(inside), inside(path)) {
+            // A REST API delivers the path without the stage, and in its context the path as requested. Only the
+            // latter shows whether a slash follows the stage.
+            (Some(""), _) if path == "/" => Self::StageWithoutSlash(stage),
+            (Some(requested), _) if requested == path => Self::of_path(path),
+            // An HTTP API delivers the path as requested, and so does a REST API behind a custom domain.
+            (_, Some("")) => Self::StageWithoutSlash(stage),
+            (_, Some(inside)) => Self::of_path(inside),
             // Behind a custom domain, the path may not contain the stage.
-            None => Self::of_path(path),
+            (_, None) => Self::of_path(path),
         }
     }
 
@@ -42,7 +51,7 @@ impl<'a> Route<'a> {
             "/" | "" => Self::Page,
             "/reset" => Self::Reset,
             "/forget" => Self::Forget,
-            path => Self::Unknown(path.bytes().skip(1).filter(|byte| *byte == b'/').count()),
+            path => Self::Unknown { depth: path.bytes().skip(1).filter(|byte| *byte == b'/').count() },
         }
     }
 }
@@ -57,10 +66,20 @@ mod tests {
         http::Request::new(Body::Empty).with_raw_http_path(path)
     }
 
-    fn in_stage(stage: &str, path: &str) -> Request {
-        let mut context = apigw::ApiGatewayV2httpRequestContext::default();
-        context.stage = Some(stage.to_owned());
-        request(path).with_request_context(RequestContext::ApiGatewayV2(context))
+    /// A request of payload 1.0 if there is a path as requested, otherwise of payload 2.0.
+    fn in_stage(stage: &str, path: &str, requested: Option<&str>) -> Request {
+        let mut payload_1 = apigw::ApiGatewayProxyRequestContext::default();
+        (payload_1.stage, payload_1.path) = (Some(stage.to_owned()), requested.map(str::to_owned));
+        let mut payload_2 = apigw::ApiGatewayV2httpRequestContext::default();
+        payload_2.stage = Some(stage.to_owned());
+        request(path).with_request_context(match requested {
+            Some(_) => RequestContext::ApiGatewayV1(payload_1),
+            None => RequestContext::ApiGatewayV2(payload_2),
+        })
+    }
+
+    const fn unknown(depth: usize) -> Route<'static> {
+        Route::Unknown { depth }
     }
 
     #[test]
@@ -70,12 +89,12 @@ mod tests {
             ("", Route::Page),
             ("/reset", Route::Reset),
             ("/forget", Route::Forget),
-            ("/reset/", Route::Unknown(1)),
-            ("/favicon.ico", Route::Unknown(0)),
-            ("/a/b/c", Route::Unknown(2)),
-            ("//", Route::Unknown(1)),
-            ("/./", Route::Unknown(1)),
-            ("/Reset", Route::Unknown(0)),
+            ("/reset/", unknown(1)),
+            ("/favicon.ico", unknown(0)),
+            ("/a/b/c", unknown(2)),
+            ("//", unknown(1)),
+            ("/./", unknown(1)),
+            ("/Reset", unknown(0)),
         ] {
             assert_eq!(Route::of(&request(path)), route, "{path:?}");
         }
@@ -83,21 +102,39 @@ mod tests {
 
     #[test]
     fn a_named_stage_is_not_part_of_the_path() {
-        for (stage, path, route) in [
-            ("$default", "/", Route::Page),
-            ("$default", "/reset", Route::Reset),
-            ("$default", "/$default/", Route::Unknown(1)),
-            ("$default", "/$default", Route::Unknown(0)),
-            ("prod", "/prod/", Route::Page),
-            ("prod", "/prod/reset", Route::Reset),
-            ("prod", "/prod/forget", Route::Forget),
-            ("prod", "/prod/x", Route::Unknown(0)),
-            ("prod", "/prod", Route::StageWithoutSlash("prod")),
-            ("prod", "/production", Route::Unknown(0)),
-            // Behind a custom domain.
-            ("prod", "/", Route::Page),
+        for (stage, path, requested, route) in [
+            ("$default", "/", None, Route::Page),
+            ("$default", "/reset", None, Route::Reset),
+            ("$default", "/$default/", None, unknown(1)),
+            ("$default", "/$default", None, unknown(0)),
+            ("prod", "/prod/", None, Route::Page),
+            ("prod", "/prod/reset", None, Route::Reset),
+            ("prod", "/prod/forget", None, Route::Forget),
+            ("prod", "/prod/x", None, unknown(0)),
+            ("prod", "/prod", None, Route::StageWithoutSlash("prod")),
+            ("prod", "/production", None, unknown(0)),
+            ("prod", "/", None, Route::Page), // a custom domain
+            // A REST API
+            ("prod", "/", Some("/prod/"), Route::Page),
+            ("prod", "/", Some("/prod"), Route::StageWithoutSlash("prod")),
+            ("prod", "/reset", Some("/prod/reset"), Route::Reset),
+            ("prod", "/prod", Some("/prod/prod"), unknown(0)),
+            ("prod", "/prod/", Some("/prod/prod/"), unknown(1)),
+            // A REST API behind a custom domain: whose mapping names the stage, does not name it, or has a base path.
+            ("prod", "/", Some("/"), Route::Page),
+            ("prod", "/prod/", Some("/prod/"), Route::Page),
+            ("prod", "/prod", Some("/prod"), Route::StageWithoutSlash("prod")),
+            ("prod", "/", Some("/base/"), Route::Page),
+            ("prod", "/base/", Some("/base/"), unknown(1)),
+            // An HTTP API with payload 1.0
+            ("$default", "/", Some("/"), Route::Page),
+            ("$default", "/forget", Some("/forget"), Route::Forget),
+            ("prod", "/prod/reset", Some("/prod/reset"), Route::Reset),
+            ("prod", "/prod/prod/", Some("/prod/prod/"), unknown(1)),
+            ("", "/", Some("/"), Route::Page),
         ] {
-            assert_eq!(Route::of(&in_stage(stage, path)), route, "{stage} {path}");
+            let request = in_stage(stage, path, requested);
+            assert_eq!(Route::of(&request), route, "{stage} {path} {requested:?}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The configuration, read from the environment variables that `template.yaml` sets.
 
-use std::env;
+use std::{
+    env,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use cookie::time::Duration;
-use lambda_http::http::Uri;
-
-use crate::https::is_loopback;
 
 /// The most days that a browser keeps a cookie
 /// ([RFC 6265bis, section 5.5](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5)).
@@ -29,19 +29,19 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the environment, as [`Settings::read`] does.
+    /// Reads the variables of [`Settings::read`] from the environment.
     ///
     /// # Errors
     ///
-    /// As [`Settings::read`].
+    /// If the number of days is invalid.
     pub fn from_env() -> Result<Self, String> {
         Self::read(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// Reads these variables. One that is not set has its default.
+    /// Reads these variables through a function that returns the value of one, if it is set. Otherwise it has its default.
     ///
     /// - `COUNT_COOKIE_MAX_AGE_DAYS`: a whole number from 0 to 400.
-    /// - `COUNT_EMBED_ORIGINS`: origins, separated by spaces or commas. What is not an origin is left out and
+    /// - `COUNT_EMBED_ORIGINS`: origins, separated by spaces or commas. What is not an origin is dropped and
     ///   named in the log, because the page and the other sites can do without it.
     ///
     /// # Errors
@@ -51,7 +51,8 @@ impl Settings {
         let mut settings = Self::default();
         let name = "COUNT_COOKIE_MAX_AGE_DAYS";
         if let Some(value) = variable(name) {
-            settings.cookie_days = days(&value).ok_or_else(|| {
+            let days = parse_decimal(&value).filter(|days| *days <= MAX_COOKIE_DAYS);
+            settings.cookie_days = days.ok_or_else(|| {
                 format!("{name}={value:?} is not a whole number of days from 0 (a session cookie) to {MAX_COOKIE_DAYS}")
             })?;
         }
@@ -62,7 +63,7 @@ impl Settings {
                 settings.embed_origins.push(origin);
             } else {
                 tracing::warn!(
-                    "{name}: {entry:?} is left out, because it is not an origin such as \
+                    "{name}: {entry:?} is dropped, because it is not an origin such as \
                      https://example.com (http only for localhost, 127.0.0.1 and [::1])"
                 );
             }
@@ -77,37 +78,53 @@ impl Settings {
 }
 
 /// Reads ASCII digits only, because `u16::from_str` would also accept a `+`.
-fn days(text: &str) -> Option<u16> {
+fn parse_decimal(text: &str) -> Option<u16> {
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
-    let days = text.parse().ok().filter(|_| is_decimal)?;
-    (days <= MAX_COOKIE_DAYS).then_some(days)
+    text.parse().ok().filter(|_| is_decimal)
 }
 
 /// An origin as browsers write it in `Origin`: in lower case, without the scheme's own port, and without a slash
 /// at the end
 /// ([HTML, serialization of an origin](https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)).
+//
+// Not http's `Uri`, which drops a fragment in silence, and not `url`, which also repairs what an owner did not mean.
 fn origin(entry: &str) -> Option<String> {
-    let uri: Uri = entry.parse().ok()?;
-    let authority = uri.authority()?;
-    let host = authority.host().to_ascii_lowercase();
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[:]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(is_host) || uri.path() != "/" || uri.query().is_some() {
-        return None;
-    }
-    let scheme = uri.scheme_str()?;
+    let entry = entry.to_ascii_lowercase();
+    let (scheme, authority) = entry.strip_suffix('/').unwrap_or(&entry).split_once("://")?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host = host_name(host)?;
     let default_port = match scheme {
         "https" => 443,
         "http" if is_loopback(&host) => 80,
         _ => return None,
     };
-    // A user's name before the host is not part of an origin.
-    match authority.as_str().strip_prefix(authority.host())? {
-        "" => Some(format!("{scheme}://{host}")),
-        port => match port.strip_prefix(':')?.parse::<u16>().ok()? {
-            port if port == default_port => Some(format!("{scheme}://{host}")),
-            port => Some(format!("{scheme}://{host}:{port}")),
-        },
+    match port.map(parse_decimal) {
+        None => Some(format!("{scheme}://{host}")),
+        Some(Some(port)) if port == default_port => Some(format!("{scheme}://{host}")),
+        Some(port) => Some(format!("{scheme}://{host}:{}", port?)),
     }
+}
+
+/// A host as browsers write it: a name, an IPv4 address, or an IPv6 address in brackets and in its shortest form.
+fn host_name(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    // Browsers take a name that ends in a number for an IPv4 address, and `127.1` for 127.0.0.1.
+    let last = host.trim_end_matches('.').rsplit('.').next()?;
+    let is_address = last.bytes().all(|byte| byte.is_ascii_digit());
+    (is_name && (!is_address || host.parse::<Ipv4Addr>().is_ok())).then(|| host.to_owned())
+}
+
+/// Whether a host is the machine itself, whose pages browsers trust over plain HTTP.
+fn is_loopback(host: &str) -> bool {
+    let is_loopback = |address: Ipv4Addr| address.is_loopback();
+    matches!(host, "localhost" | "[::1]") || host.parse().is_ok_and(is_loopback)
 }
 
 #[cfg(test)]
@@ -156,6 +173,8 @@ mod tests {
             ("https://localhost:0443", "https://localhost"),
             ("https://203.0.113.7", "https://203.0.113.7"),
             ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+            ("https://[2001:0db8::0001]/", "https://[2001:db8::1]"),
+            ("https://127.example", "https://127.example"),
             ("http://LOCALHOST:80/", "http://localhost"),
             ("http://localhost:443", "http://localhost:443"),
             ("http://127.9.99.199:8080", "http://127.9.99.199:8080"),
@@ -167,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_origin_is_left_out_alone() {
+    fn only_what_is_not_an_origin_is_dropped() {
         for entry in [
             "*",
             "null",
@@ -182,6 +201,15 @@ mod tests {
             "https://example.com/blog",
             "https://example.com//",
             "https://example.com?",
+            "https://example.com#f",
+            "https://example.com/#f",
+            "https://example.com:443#@y",
+            "https://example.com:+8443",
+            "https://[]",
+            "https://[:::::]",
+            "https://[2001:db8::1",
+            "https://127.1",
+            "https://example.1.",
             "https://example.com\\",
             "https://owner@example.com",
             "https://owner:secret@example.com:8443",

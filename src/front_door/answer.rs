@@ -17,9 +17,9 @@ pub struct Answer {
     status_code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_description: Option<String>,
-    #[serde(skip_serializing_if = "HeaderMap::is_empty", serialize_with = "texts")]
+    #[serde(skip_serializing_if = "HeaderMap::is_empty", serialize_with = "single_values")]
     headers: HeaderMap,
-    #[serde(skip_serializing_if = "HeaderMap::is_empty", serialize_with = "lists")]
+    #[serde(skip_serializing_if = "HeaderMap::is_empty", serialize_with = "multiple_values")]
     multi_value_headers: HeaderMap,
     /// `cargo lambda watch` refuses an answer of payload 2.0 without this list.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,14 +39,14 @@ impl Answer {
             ..Self::default()
         };
         match front_door {
-            FrontDoor::HttpApi => {
+            FrontDoor::Payload2 => {
                 answer.headers = parts.headers;
                 let cookie = answer.headers.remove(header::SET_COOKIE);
                 answer.cookies = Some(cookie.iter().map(|line| text(line).into_owned()).collect());
             }
-            FrontDoor::RestApi => answer.multi_value_headers = parts.headers,
+            FrontDoor::Payload1 => answer.multi_value_headers = parts.headers,
             FrontDoor::LoadBalancer => {
-                // The target group's settings choose one of the two.
+                // The load balancer reads one of the two, as with the request.
                 answer.headers = parts.headers.clone();
                 answer.multi_value_headers = parts.headers;
                 answer.status_description = Some(parts.status.to_string());
@@ -57,11 +57,11 @@ impl Answer {
     }
 }
 
-fn texts<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+fn single_values<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.iter().map(|(name, line)| (name.as_str(), text(line))))
 }
 
-fn lists<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+fn multiple_values<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.iter().map(|(name, line)| (name.as_str(), [text(line)])))
 }
 

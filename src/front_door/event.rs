@@ -8,35 +8,30 @@ use std::collections::BTreeMap;
 
 use lambda_http::{
     Request, RequestExt,
-    aws_lambda_events::apigw::ApiGatewayV2httpRequestContext,
+    aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     request::RequestContext,
 };
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::Value;
 
-/// Who delivers an event, and expects the answer in a certain form.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum FrontDoor {
-    /// A Function URL or an HTTP API (payload 2.0).
-    HttpApi,
-    /// A REST API (payload 1.0).
-    RestApi,
-    /// An Application Load Balancer.
-    LoadBalancer,
-    /// VPC Lattice.
-    Lattice,
-}
+use super::FrontDoor;
 
-/// An event from Lambda: a request and the front door that it came through, unless it is something else.
+/// An event from Lambda.
 #[derive(Debug)]
-pub struct Event(pub(crate) Option<(Request, FrontDoor)>);
+#[expect(clippy::large_enum_variant, reason = "almost every event is a request")]
+pub enum Event {
+    /// A request, and the front door that it came through.
+    Request(Request, FrontDoor),
+    /// An event from anything but a front door.
+    Other,
+}
 
 /// Never fails: `lambda_runtime` would report the error in words of its own, and without the request's id.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fields = Fields::deserialize(deserializer).ok();
-        Ok(Self(fields.and_then(Fields::request)))
+        Ok(fields.and_then(Fields::request).unwrap_or(Self::Other))
     }
 }
 
@@ -47,11 +42,14 @@ struct Fields {
     cookies: Option<Vec<Value>>,
     headers: Option<BTreeMap<String, Value>>,
     http_method: Option<String>,
+    /// Of VPC Lattice's event structure version 1.
+    #[serde(rename = "raw_path")]
+    lattice_path: Option<String>,
     method: Option<String>,
     multi_value_headers: Option<BTreeMap<String, Value>>,
     path: Option<String>,
     raw_path: Option<String>,
-    request_context: Context,
+    request_context: Option<Context>,
 }
 
 #[derive(Deserialize)]
@@ -68,57 +66,43 @@ struct Http {
 }
 
 impl Fields {
-    fn request(self) -> Option<(Request, FrontDoor)> {
-        let context = self.request_context;
-        let (front_door, method, path) = if let Some(http) = context.http {
-            (FrontDoor::HttpApi, http.method, self.raw_path?)
-        } else if let Some(method) = self.method {
-            (FrontDoor::Lattice, method, self.path?)
-        } else if context.elb.is_some() {
-            (FrontDoor::LoadBalancer, self.http_method?, self.path?)
-        } else {
-            let path = with_stage(self.path?, context.stage.as_deref(), context.path.as_deref());
-            (FrontDoor::RestApi, self.http_method?, path)
+    fn request(self) -> Option<Event> {
+        let mut request = Request::default();
+        let (front_door, method, path) = match self.request_context {
+            // VPC Lattice's event structure version 1.
+            None => (FrontDoor::Lattice, self.method?, self.lattice_path?),
+            Some(Context { http: Some(http), stage, .. }) => {
+                let mut context = ApiGatewayV2httpRequestContext::default();
+                context.stage = stage;
+                request = request.with_request_context(RequestContext::ApiGatewayV2(context));
+                (FrontDoor::Payload2, http.method, self.raw_path?)
+            }
+            Some(_) if self.method.is_some() => (FrontDoor::Lattice, self.method?, self.path?),
+            Some(Context { elb: Some(_), .. }) => (FrontDoor::LoadBalancer, self.http_method?, self.path?),
+            Some(Context { path, stage, .. }) => {
+                let mut context = ApiGatewayProxyRequestContext::default();
+                (context.path, context.stage) = (path, stage);
+                request = request.with_request_context(RequestContext::ApiGatewayV1(context));
+                (FrontDoor::Payload1, self.http_method?, self.path?)
+            }
         };
-        // A REST API fills both maps, but `headers` only with the last line of each header. A load balancer fills
-        // one of the two: its target group's settings choose which.
+        // Not a method that any of the counter's resources has, as one that is not a token is not.
+        *request.method_mut() = method.parse().unwrap_or(Method::TRACE);
+        // Payload 1.0 fills both maps, but `headers` only with the last line of each header. A load balancer fills one
+        // of the two: its target group's settings choose which.
         let every_line = self.multi_value_headers.filter(|lines| !lines.is_empty());
         let lines = every_line.or(self.headers).unwrap_or_default();
-        let mut headers = HeaderMap::new();
         for cookie in self.cookies.into_iter().flatten() {
-            append(&mut headers, &header::COOKIE, cookie);
+            append(request.headers_mut(), &header::COOKIE, cookie);
         }
-        append_all(&mut headers, lines);
-        if front_door == FrontDoor::RestApi {
-            // A REST API does not decode a Base64 body unless it is configured for binary media types
-            // (https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html).
-            headers.remove(header::ACCEPT_ENCODING);
-        }
-
-        let mut request = Request::default().with_raw_http_path(path);
-        // A method that is not a token gets the same answer as one that no resource has.
-        *request.method_mut() = method.parse().unwrap_or(Method::TRACE);
-        *request.headers_mut() = headers;
-        let mut with_stage = ApiGatewayV2httpRequestContext::default();
-        with_stage.stage = context.stage;
-        let context = RequestContext::ApiGatewayV2(with_stage);
-        Some((request.with_request_context(context), front_door))
-    }
-}
-
-/// The path with its stage, as an HTTP API delivers it. A REST API delivers the path without the stage, and
-/// separately the path as requested, which shows whether a slash follows the stage.
-fn with_stage(path: String, stage: Option<&str>, requested: Option<&str>) -> String {
-    let Some(stage) = stage else { return path };
-    match requested.and_then(|requested| requested.strip_prefix('/')) {
-        Some(requested) if path == "/" && requested == stage => format!("/{stage}"),
-        _ => format!("/{stage}{path}"),
+        append_all(request.headers_mut(), lines);
+        Some(Event::Request(request.with_raw_http_path(path), front_door))
     }
 }
 
 /// Adds the lines of each header: one text, or a list of texts. Front doors pass on whatever a scanner sends, so a line
-/// that is not text, or that HTTP does not permit
-/// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)), is left out, and the others are kept.
+/// that is not text, or that is invalid in HTTP
+/// ([RFC 9110, section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)), is dropped, and the others are kept.
 fn append_all(headers: &mut HeaderMap, lines: BTreeMap<String, Value>) {
     for (name, lines) in lines {
         let Ok(name) = HeaderName::try_from(name) else {
@@ -137,79 +121,5 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, line: Value) {
     {
         // Fails beyond 24,576 headers, many more than any front door accepts.
         headers.try_append(name, line).ok();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        convert::Infallible,
-        fs,
-        future::ready,
-        pin::pin,
-        task::{Context as TaskContext, Poll, Waker},
-    };
-
-    use lambda_http::{
-        TransformResponse,
-        request::{LambdaRequest, RequestOrigin},
-    };
-
-    use super::*;
-    use crate::{Answer, Settings, respond};
-
-    /// If AWS changes a format, `lambda_http` will follow, and this test will fail.
-    #[test]
-    fn events_are_read_and_answers_written_as_lambda_http_does() {
-        for file in fs::read_dir("events").unwrap() {
-            let name = file.unwrap().path();
-            let event = fs::read_to_string(&name).unwrap();
-            let Event(ours) = serde_json::from_str(&event).unwrap();
-            let (ours, front_door) = ours.expect("a request");
-            let theirs: LambdaRequest = serde_json::from_str(&event).unwrap();
-            let origin = theirs.request_origin();
-            let expected = match origin {
-                RequestOrigin::ApiGatewayV2 => FrontDoor::HttpApi,
-                RequestOrigin::ApiGatewayV1 => FrontDoor::RestApi,
-                RequestOrigin::Alb => FrontDoor::LoadBalancer,
-                _ => FrontDoor::Lattice,
-            };
-            assert_eq!(front_door, expected, "{}", name.display());
-
-            let mut theirs = Request::from(theirs);
-            if front_door == FrontDoor::RestApi {
-                theirs.headers_mut().remove(header::ACCEPT_ENCODING);
-            }
-            assert_eq!(ours.method(), theirs.method(), "{}", name.display());
-            assert_eq!(ours.raw_http_path(), theirs.uri().path(), "{}", name.display());
-            assert_eq!(lines(&ours), lines(&theirs), "{}", name.display());
-
-            let settings = Settings::default();
-            let answer = Answer::new(respond(&ours, &settings), front_door);
-            let theirs = Box::pin(ready(respond(&ours, &settings)));
-            let theirs = TransformResponse::<&str, Infallible>::Response(origin, theirs);
-            let Poll::Ready(Ok(theirs)) = pin!(theirs).poll(&mut TaskContext::from_waker(Waker::noop())) else {
-                panic!("the answer must be ready at once");
-            };
-            assert_eq!(json(&answer), json(&theirs), "{}", name.display());
-        }
-    }
-
-    /// The lines of each header. `lambda_http` joins the cookies of payload 2.0.
-    fn lines(request: &Request) -> BTreeMap<&str, String> {
-        let lines = request.headers().keys().map(|name| {
-            let lines = request.headers().get_all(name).iter();
-            let lines: Vec<_> = lines.map(|line| line.to_str().unwrap()).collect();
-            (name.as_str(), lines.join("; "))
-        });
-        lines.collect()
-    }
-
-    /// An answer without empty maps, which a reader may do without.
-    fn json(answer: &impl serde::Serialize) -> Value {
-        let mut answer = serde_json::to_value(answer).unwrap();
-        let is_empty = |value: &Value| matches!(value.to_string().as_str(), "null" | "{}");
-        answer.as_object_mut().unwrap().retain(|_, value| !is_empty(value));
-        answer
     }
 }

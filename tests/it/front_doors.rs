@@ -1,28 +1,43 @@
 //! The events of every front door: the samples in `events/`, and what may be different in them.
 //!
-//! The page for each of its three stories is in `snapshots`; `INSTA_UPDATE=always cargo test --test it front_doors`
+//! The page for each of its four stories is in `snapshots`; `INSTA_UPDATE=always cargo test --test it front_doors`
 //! updates them.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fs,
+    future::ready,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use json_patch::merge;
+use lambda_http::{
+    Adapter, LambdaEvent, RequestExt, Service, aws_lambda_events::vpc_lattice::VpcLatticeRequestV1, service_fn,
+};
+use page_visit_counter::{Event, FrontDoor, Settings, respond};
 use pretty_assertions::assert_eq;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    requests::{BLOG, FORGET, PARTITIONED, answer_of, not_allowed, notice, visit, visit_headers},
+    requests::{
+        BLOG, FORGET, PARTITIONED, answer_of, forgotten, method_not_allowed, not_found, prefetch_refused, visit,
+        visit_headers,
+    },
 };
 
 pub(crate) fn sample(name: &str) -> Value {
     serde_json::from_slice(&fs::read(format!("events/{name}.json")).unwrap()).unwrap()
 }
 
-/// The answer, without the HTML of a page.
+/// The answer, with only the words of a short page.
 fn answer(event: &Value) -> Option<Answer> {
     let embedded = event["headers"]["referer"].is_string();
     let origins = if embedded { BLOG } else { "" };
-    Answer::to(event.to_string().as_bytes(), origins).map(Answer::without_html)
+    Answer::to(event.to_string().as_bytes(), origins).map(Answer::words)
 }
 
 /// Each sample with the answer that it gets.
@@ -35,9 +50,9 @@ fn samples() -> BTreeMap<&'static str, Answer> {
         ("json_visit", visit(3).json("{\"count\":3}")),
         ("text_visit", visit(3).text("3\n")),
         ("reset", answer_of(303).header("location", "./").set_cookie(FORGET)),
-        ("forget", notice(200).set_cookie(FORGET)),
-        ("favicon", notice(404)),
-        ("prefetch", notice(403)),
+        ("forget", forgotten()),
+        ("favicon", not_found()),
+        ("prefetch", prefetch_refused()),
         ("embedded_return_visit", visit(3).set_cookie(partitioned).text("3\n").readable_from(BLOG)),
         ("http_api_first_visit", visit(1).gzip()),
         ("http_api_return_visit", visit(3).gzip()),
@@ -50,6 +65,7 @@ fn samples() -> BTreeMap<&'static str, Answer> {
         ("alb_multi_value_return_visit", visit(3).gzip()),
         ("vpc_lattice_first_visit", visit(1)),
         ("vpc_lattice_return_visit", visit(3)),
+        ("vpc_lattice_v1_return_visit", visit(3)),
     ]
     .into()
 }
@@ -68,8 +84,15 @@ fn each_sample_gets_its_answer() {
 
 #[test]
 fn the_page_tells_each_of_its_stories() {
-    for story in ["first_visit", "return_visit", "malformed_count"] {
-        let page = Answer::to(sample(story).to_string().as_bytes(), "").unwrap().body;
+    let mut greatest_count = sample("return_visit");
+    greatest_count["cookies"] = json!([format!("count={}", u64::MAX)]);
+    for (story, event) in [
+        ("first_visit", sample("first_visit")),
+        ("return_visit", sample("return_visit")),
+        ("malformed_count", sample("malformed_count")),
+        ("greatest_count", greatest_count),
+    ] {
+        let page = Answer::to(event.to_string().as_bytes(), "").unwrap().body;
         // The style is compared by its hash in the Content-Security-Policy.
         let (_, rest) = page.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
@@ -83,7 +106,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         // Cookies
         ("return_visit", json!({ "cookies": [] }), visit(1).gzip()),
         ("return_visit", json!({ "cookies": null }), visit(1).gzip()),
-        ("return_visit", json!({ "headers": null }), visit(3)),
+        ("return_visit", json!({ "headers": null }), visit(3).over_plain_http()),
         ("return_visit", json!({ "cookies": null, "headers": { "cookie": "a=b; count=7" } }), visit(8).gzip()),
         ("return_visit", json!({ "cookies": ["cookie1", "count=2; count=41", "count=abc"] }), visit(42).gzip()),
         ("return_visit", json!({ "cookies": [null, 7, "a=\u{1}", "count=2", "b=\n", ["count=9"]] }), visit(3).gzip()),
@@ -97,19 +120,27 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
         // Methods
         ("return_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } }), visit_headers().gzip()),
-        ("forget", json!({ "requestContext": { "http": { "method": "\n" } } }), not_allowed("POST")),
-        ("alb_return_visit", json!({ "httpMethod": "\n" }), not_allowed("GET, HEAD")),
-        ("rest_api_return_visit", json!({ "httpMethod": "é" }), not_allowed("GET, HEAD")),
-        ("vpc_lattice_return_visit", json!({ "method": "G T" }), not_allowed("GET, HEAD")),
+        ("forget", json!({ "requestContext": { "http": { "method": "\n" } } }), method_not_allowed("/forget")),
+        ("alb_return_visit", json!({ "httpMethod": "\n" }), method_not_allowed("/")),
+        ("rest_api_return_visit", json!({ "httpMethod": "é" }), method_not_allowed("/")),
+        ("vpc_lattice_return_visit", json!({ "method": "G T" }), method_not_allowed("/")),
         // Stages
-        ("return_visit", json!({ "rawPath": "/$default" }), notice(404)),
+        ("return_visit", json!({ "rawPath": "/$default" }), not_found()),
         ("http_api_return_visit", http_api("/prod/", "prod"), visit(3).gzip()),
-        ("http_api_return_visit", http_api("/prod/x", "prod"), notice(404)),
+        ("http_api_return_visit", http_api("/prod/x", "prod"), not_found()),
         ("http_api_return_visit", http_api("/prod", "prod"), answer_of(308).header("location", "prod/")),
         ("rest_api_return_visit", rest_api("/", "/Prod"), answer_of(308).header("location", "Prod/")),
         ("rest_api_return_visit", rest_api("/", "/"), visit(3)), // a custom domain
-        ("rest_api_return_visit", rest_api("/Prod", "/Prod"), notice(404)), // a custom domain
-        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/Prod/"), notice(404)),
+        ("rest_api_return_visit", rest_api("/", "/base/"), visit(3)), // a custom domain with a base path
+        ("rest_api_return_visit", rest_api("/base/", "/base/"), not_found()),
+        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/"), visit(3)), // a custom domain without a stage
+        ("rest_api_return_visit", rest_api("/Prod", "/Prod"), answer_of(308).header("location", "Prod/")),
+        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/Prod/"), not_found()),
+        ("rest_api_return_visit", http_api_payload_1("/", "$default"), visit(3)),
+        ("rest_api_return_visit", http_api_payload_1("/prod/", "prod"), visit(3)),
+        ("rest_api_return_visit", http_api_payload_1("/prod", "prod"), answer_of(308).header("location", "prod/")),
+        ("rest_api_return_visit", http_api_payload_1("/prod/x", "prod"), not_found()),
+        ("http_api_return_visit", post("/prod", "prod"), method_not_allowed("/prod")),
         // The test button in API Gateway's console sends no `requestContext.path`.
         ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
         // Plain HTTP between the visitor and the front door
@@ -134,8 +165,69 @@ fn http_api(path: &str, stage: &str) -> Value {
     json!({ "rawPath": path, "requestContext": { "stage": stage } })
 }
 
+fn post(path: &str, stage: &str) -> Value {
+    json!({ "rawPath": path, "requestContext": { "stage": stage, "http": { "method": "POST" } } })
+}
+
 fn rest_api(path: &str, requested: &str) -> Value {
     json!({ "path": path, "requestContext": { "path": requested } })
+}
+
+pub(crate) fn http_api_payload_1(path: &str, stage: &str) -> Value {
+    json!({ "version": "1.0", "path": path, "requestContext": { "path": path, "stage": stage } })
+}
+
+/// If AWS changes a format, `lambda_http` will follow, and this test will fail.
+#[test]
+fn behind_lambda_http_the_handler_gives_the_same_answers() {
+    let mut events: Vec<_> = samples().into_keys().map(|name| (name, sample(name))).collect();
+    for (name, difference) in [
+        ("rest_api_return_visit", json!({ "multiValueHeaders": null })),
+        ("rest_api_return_visit", rest_api("/", "/Prod")),
+        ("rest_api_return_visit", rest_api("/", "/base/")),
+        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/")),
+        ("rest_api_return_visit", http_api_payload_1("/", "$default")),
+        ("rest_api_return_visit", http_api_payload_1("/prod/", "prod")),
+        ("rest_api_return_visit", http_api_payload_1("/prod", "prod")),
+        ("http_api_return_visit", http_api("/prod", "prod")),
+        ("http_api_return_visit", http_api("/", "prod")),
+        ("alb_return_visit", json!({ "httpMethod": "HEAD" })),
+        ("vpc_lattice_return_visit", json!({ "path": "/reset", "method": "POST" })),
+    ] {
+        let mut event = sample(name);
+        merge(&mut event, &difference);
+        events.push((name, event));
+    }
+    for (name, event) in events {
+        let settings = Settings::read(|name| (name == "COUNT_EMBED_ORIGINS").then(|| BLOG.to_owned())).unwrap();
+        let ours = page_visit_counter::answer(Event::deserialize(&event).unwrap(), &settings).unwrap();
+        let Ok(theirs) = serde_json::from_value(event.clone()) else {
+            // lambda_http does not know this event.
+            let theirs: VpcLatticeRequestV1 = serde_json::from_value(event.clone()).expect(name);
+            let Event::Request(ours, FrontDoor::Lattice) = Event::deserialize(event).unwrap() else { panic!("{name}") };
+            assert_eq!(Some(ours.method()), theirs.method.as_ref(), "{name}");
+            assert_eq!(Some(ours.raw_http_path()), theirs.raw_path.as_deref(), "{name}");
+            assert_eq!(ours.headers()["cookie"], theirs.headers["cookie"], "{name}");
+            continue;
+        };
+        let handler = service_fn(|request| ready(Ok::<_, Infallible>(respond(&request, &settings))));
+        let theirs = Adapter::from(handler).call(LambdaEvent::new(theirs, lambda_http::Context::default()));
+        let Poll::Ready(Ok(theirs)) = pin!(theirs).poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the answer must be ready at once");
+        };
+        assert_eq!(json(&ours), json(&theirs), "{name}: {event}");
+    }
+}
+
+/// An answer without empty maps and an empty body, whose coding means nothing.
+fn json(answer: &impl serde::Serialize) -> Value {
+    let mut answer = serde_json::to_value(answer).unwrap();
+    let fields = answer.as_object_mut().unwrap();
+    fields.retain(|_, value| !matches!(value.to_string().as_str(), "null" | "\"\"" | "{}"));
+    if !fields.contains_key("body") {
+        fields.remove("isBase64Encoded");
+    }
+    answer
 }
 
 /// aws-lambda-rust-runtime issue 786, aws-lambda-web-adapter issue 732.
@@ -169,7 +261,7 @@ fn only_the_header_that_http_forbids_is_left_out() {
 }
 
 /// The fields that the counter reads. Any other field may be absent, null or anything else.
-const READ: [&str; 12] = [
+const READ: [&str; 14] = [
     "/cookies",
     "/headers",
     "/httpMethod",
@@ -177,10 +269,12 @@ const READ: [&str; 12] = [
     "/multiValueHeaders",
     "/path",
     "/rawPath",
+    "/raw_path",
     "/requestContext",
     "/requestContext/elb",
     "/requestContext/http",
     "/requestContext/http/method",
+    "/requestContext/path",
     "/requestContext/stage",
 ];
 
@@ -192,8 +286,7 @@ fn a_field_that_the_counter_does_not_read_changes_nothing_whatever_it_is() {
         list_fields(&sample(name), "", &mut fields);
         for (parent, field) in fields {
             let is_header = parent.ends_with("eaders");
-            let is_requested_path = name.starts_with("rest") && field == "path";
-            if is_header || is_requested_path || READ.contains(&&*format!("{parent}/{field}")) {
+            if is_header || READ.contains(&&*format!("{parent}/{field}")) {
                 continue;
             }
             for value in [
@@ -248,6 +341,7 @@ fn an_event_without_a_request_has_no_answer() {
         ("rest_api_return_visit", "httpMethod"),
         ("alb_return_visit", "path"),
         ("vpc_lattice_return_visit", "method"),
+        ("vpc_lattice_v1_return_visit", "raw_path"),
     ] {
         let mut event = sample(name);
         event[field] = json!(7);

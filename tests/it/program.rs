@@ -2,6 +2,7 @@
 
 use std::{env, fs, net::TcpListener, process::Command, thread};
 
+use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::{
@@ -121,23 +122,29 @@ fn without_time(log: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn logs_a_short_json_line_for_each_event_that_a_metric_counts() {
+fn logs_a_short_json_line_for_each_visit_of_a_person() {
     let lines = [
         ("first_visit", r#""visit","count":1,"form":"html""#),
         ("return_visit", r#""visit","count":3,"form":"html""#),
         ("json_visit", r#""visit","count":3,"form":"json""#),
         ("text_visit", r#""visit","count":3,"form":"text""#),
         ("embedded_return_visit", r#""visit","count":3,"form":"text","embedded":true"#),
-        ("reset", r#""reset""#),
-        ("forget", r#""forget""#),
-        ("prefetch", r#""prefetch""#),
+        ("embedded_return_visit", r#""visit","count":3,"form":"text","embedded":true"#),
     ];
     let mut events = lines.map(|(name, _)| sample(name)).to_vec();
+    events[5]["headers"]["sec-fetch-site"] = json!("same-site");
     // Not logged
-    events.extend(["favicon", "first_visit", "first_visit", "embedded_return_visit"].map(sample));
-    events[lines.len() + 1]["requestContext"]["http"]["method"] = json!("HEAD");
-    events[lines.len() + 2]["headers"]["user-agent"] = json!("ELB-HealthChecker/2.0");
-    events[lines.len() + 3]["headers"]["origin"] = json!("https://example.net"); // not listed
+    events.extend(["favicon", "reset", "forget", "prefetch"].map(sample));
+    for (name, change) in [
+        ("first_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } })),
+        ("first_visit", json!({ "headers": { "user-agent": "ELB-HealthChecker/2.0" } })),
+        ("embedded_return_visit", json!({ "headers": { "user-agent": "Googlebot/2.1" } })),
+        ("embedded_return_visit", json!({ "headers": { "origin": "https://example.net" } })), // not listed
+    ] {
+        let mut event = sample(name);
+        json_patch::merge(&mut event, &change);
+        events.push(event);
+    }
     let log = log_of(&[("COUNT_EMBED_ORIGINS", "https://blog.example.com")], &events);
     let expected = ["\"start\""].into_iter().chain(lines.map(|(_, line)| line));
     let expected = expected.map(|line| format!(r#""level":"INFO","message":{line}}}"#));
@@ -147,7 +154,8 @@ fn logs_a_short_json_line_for_each_event_that_a_metric_counts() {
 #[test]
 fn logs_in_the_format_and_at_the_level_that_lambda_sets() {
     let events = [sample("return_visit"), json!({})];
-    for (level, lines) in [("TRACE", 3), ("INFO", 3), ("no level", 3), ("WARN", 1), ("ERROR", 1), ("FATAL", 1)] {
+    for (level, lines) in [("TRACE", 3), ("INFO", 3), ("", 3), ("no level", 3), ("WARN", 1), ("ERROR", 1), ("FATAL", 1)]
+    {
         let log = log_of(&[("AWS_LAMBDA_LOG_LEVEL", level)], &events);
         let log = without_time(&log);
         let levels: Vec<_> = log.iter().map(|line| line.split(',').next().unwrap()).collect();
@@ -220,6 +228,14 @@ fn an_answer_that_lambda_refuses_is_logged_with_its_request_and_the_next_visit_c
     Browser::new().visit(&api);
     let log = function.end();
     assert!(log.iter().any(|line| line.contains("500") && line.contains(&request_id(1))), "{log:#?}");
+}
+
+#[test]
+fn a_panic_is_a_line_in_the_log() {
+    let api = RuntimeApi::start();
+    // lambda_runtime panics.
+    let function = Function::start(api.address, &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]);
+    assert!(assert_ends_with_a_message(function).starts_with("panicked at "));
 }
 
 #[test]

@@ -17,28 +17,37 @@ pub(crate) const FORGET: &str = "count=; HttpOnly; SameSite=Lax; Secure; Path=/;
 const LISTED: &str = "https://blog.example.com https://other.example";
 pub(crate) const BLOG: &str = "https://blog.example.com";
 
-/// The answer to a request that comes through a Function URL.
-fn answer(origins: &str, request: &str) -> Answer {
+/// A request's method, path and headers. It arrives over HTTPS, unless it has another scheme.
+pub(crate) fn parse(request: &str) -> (&str, &str, BTreeMap<&str, Vec<&str>>) {
     let mut lines = request.split('\n');
     let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
     let mut headers = BTreeMap::<_, Vec<_>>::new();
     for (name, line) in lines.map(|line| line.split_once(": ").unwrap()) {
         headers.entry(name).or_default().push(line);
     }
+    headers.entry("x-forwarded-proto").or_insert(vec!["https"]);
+    (method, path, headers)
+}
+
+/// The answer to a request that comes through a Function URL.
+fn answer(origins: &str, request: &str) -> Answer {
+    let (method, path, headers) = parse(request);
     let event = json!({ "rawPath": path, "headers": headers, "requestContext": { "http": { "method": method } } });
-    Answer::to(event.to_string().as_bytes(), origins).expect("an answer")
+    let answer = Answer::to(event.to_string().as_bytes(), origins).expect("an answer");
+    assert!(method != "HEAD" || answer.body.is_empty(), "{request}");
+    answer
 }
 
 #[track_caller]
 fn assert_answer(request: &str, expected: &Answer) {
-    assert_eq!(&answer("", request).without_html(), expected, "{request}");
+    assert_eq!(&answer("", request).words(), expected, "{request}");
 }
 
 /// Checks the answer with and without listed sites. Only `Vary` differs.
 #[track_caller]
 fn assert_answer_everywhere(request: &str, expected: &Answer) {
     assert_answer(request, expected);
-    assert_eq!(answer(LISTED, request).without_html(), expected.clone().vary_origin(), "{request}");
+    assert_eq!(answer(LISTED, request).words(), expected.clone().vary_origin(), "{request}");
 }
 
 pub(crate) fn answer_of(status: u16) -> Answer {
@@ -47,20 +56,56 @@ pub(crate) fn answer_of(status: u16) -> Answer {
 
 /// The answer to HEAD.
 pub(crate) fn visit_headers() -> Answer {
-    notice(200).header("vary", "Accept, Accept-Encoding")
+    notice(200, "").header("vary", "Accept, Accept-Encoding")
 }
 
 pub(crate) fn visit(count: u64) -> Answer {
     visit_headers().set_cookie(&format!("count={count}; {ATTRIBUTES}"))
 }
 
-/// A short page.
-pub(crate) fn notice(status: u16) -> Answer {
-    answer_of(status).header("content-type", "text/html; charset=utf-8")
+/// A short page with these words.
+fn notice(status: u16, words: &str) -> Answer {
+    Answer { body: words.to_owned(), ..answer_of(status).header("content-type", "text/html; charset=utf-8") }
 }
 
-pub(crate) fn not_allowed(allow: &str) -> Answer {
-    notice(405).header("allow", allow)
+pub(crate) fn not_found() -> Answer {
+    notice(404, "Page not found: There is nothing at this address.")
+}
+
+pub(crate) fn prefetch_refused() -> Answer {
+    refused("A visit counts when you open the page, not when your browser loads it in advance.")
+}
+
+fn refused(words: &str) -> Answer {
+    notice(403, &format!("Not allowed: {words}"))
+}
+
+fn unseen_refused() -> Answer {
+    refused("This page cannot be shown inside another page.")
+}
+
+fn site_refused() -> Answer {
+    refused("The owner of this counter has not allowed that site to show the count.")
+}
+
+fn button_refused() -> Answer {
+    refused("Another site tried to change your count. Only the counter’s own buttons can do that.")
+}
+
+pub(crate) fn method_not_allowed(path: &str) -> Answer {
+    let (allow, words) = match path {
+        "/reset" => ("POST", "To start again at 1, use the button “Reset to 1” on the page."),
+        "/forget" => ("POST", "To delete the cookie, use the button “Delete the cookie” on the page."),
+        "/" => ("GET, HEAD", "This page only accepts GET and HEAD."),
+        _ => ("GET, HEAD", "This address only accepts GET and HEAD."),
+    };
+    notice(405, &format!("Not allowed: {words}")).header("allow", allow)
+}
+
+pub(crate) fn forgotten() -> Answer {
+    let words = "The cookie should be gone: \
+                 This answer asked your browser to delete it, by setting its lifetime to 0 seconds:";
+    notice(200, words).set_cookie(FORGET)
 }
 
 impl Answer {
@@ -107,11 +152,22 @@ impl Answer {
         self.header("vary", &vary)
     }
 
-    /// Without the words of a page, which `front_doors.rs` compares.
-    pub(crate) fn without_html(mut self) -> Self {
+    /// With only the title and the first sentence of a short page, and without the body of a visit's page, which
+    /// `front_doors.rs` compares.
+    pub(crate) fn words(mut self) -> Self {
         if self.headers.get("content-type").is_some_and(|it| it.starts_with("text/html")) {
-            self.body.clear();
+            let words = |body: &str| {
+                let (title, rest) = body.split_once("<h1>")?.1.split_once("</h1>\n<p>")?;
+                Some(format!("{title}: {}", rest.split_once("</p>")?.0))
+            };
+            self.body = words(&self.body).unwrap_or_default();
         }
+        self
+    }
+
+    /// The answer to the same request with HEAD.
+    fn described(mut self) -> Self {
+        self.body.clear();
         self
     }
 }
@@ -130,6 +186,9 @@ fn each_visit_is_one_more_than_the_browser_sent_and_a_new_visitor_starts_at_1() 
         ("\ncookie: theme=dark; count=\"2\"; city=São Paulo", 3),
         ("\ncookie: a=b\ncookie: count=2; count=41; count=abc\ncookie: count=", 42),
         ("\nhost: 1234567890.{dns}\ncookie: count=2", 3),
+        // A robot
+        ("\nuser-agent: Googlebot/2.1\ncookie: count=2", 3),
+        ("\nuser-agent: ELB-HealthChecker/2.0", 1),
     ] {
         assert_answer_everywhere(&format!("GET /{cookies}"), &visit(count));
     }
@@ -146,25 +205,16 @@ fn the_answer_has_the_form_and_the_coding_that_the_client_prefers() {
         ("accept-encoding: br", visit(3)),
     ] {
         assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &expected);
-        let mut described = expected;
-        described.set_cookie = None;
-        described.body.clear();
+        let described = Answer { set_cookie: None, ..expected.described() };
         assert_answer_everywhere(&format!("HEAD /\ncookie: count=2\n{headers}"), &described);
     }
 }
 
+/// As on a development server, whatever its host.
 #[test]
-fn health_checks_get_an_empty_answer_and_do_not_count() {
-    for agent in
-        ["ELB-HealthChecker/2.0", "Amazon-Route53-Health-Check-Service (ref 01234567; report http://amzn.to/1vsZADi)"]
-    {
-        for method in ["GET", "HEAD"] {
-            let request = format!("{method} /\nuser-agent: {agent}\naccept-encoding: gzip, compressed");
-            assert_eq!(answer("", &request), visit_headers(), "{request}");
-        }
-    }
-    for agent in ["curl/8.0 ELB-HealthChecker/2.0", "elb-healthchecker/2.0", ""] {
-        assert_answer(&format!("GET /\nuser-agent: {agent}"), &visit(1));
+fn without_a_front_door_that_says_https_the_cookie_is_not_secure() {
+    for scheme in ["x-forwarded-proto: http", "x-forwarded-proto: ", "x-forwarded-proto: \nhost: example.com"] {
+        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{scheme}"), &visit(3).over_plain_http());
     }
 }
 
@@ -182,11 +232,11 @@ fn any_other_path_is_not_found_and_leads_back() {
     ] {
         for method in ["GET", "POST"] {
             let request = format!("{method} {path}\ncookie: count=2");
-            assert_answer_everywhere(&request, &notice(404));
+            assert_answer_everywhere(&request, &not_found());
             let page = answer("", &request).body;
             assert!(page.contains(&format!("<a href=\"{home}\">")), "{request}");
         }
-        assert_answer(&format!("HEAD {path}"), &notice(404));
+        assert_answer(&format!("HEAD {path}"), &not_found().described());
     }
 }
 
@@ -208,7 +258,7 @@ fn a_reset_or_forget_from_the_page_deletes_the_cookie() {
             let reset = over(answer_of(303).header("location", "./").set_cookie(FORGET));
             assert_answer(&format!("POST /reset{from_the_page}{scheme}"), &reset);
             // No redirect, which would lead to a visit and set the cookie again.
-            let forget = over(notice(200).set_cookie(FORGET));
+            let forget = over(forgotten());
             assert_answer(&format!("POST /forget{from_the_page}{scheme}"), &forget);
         }
     }
@@ -230,43 +280,45 @@ fn another_site_cannot_delete_the_cookie() {
         "origin: null\nhost: example.com",
     ] {
         for path in ["/reset", "/forget"] {
-            assert_answer_everywhere(&format!("POST {path}\n{from_elsewhere}"), &notice(403));
+            assert_answer_everywhere(&format!("POST {path}\n{from_elsewhere}"), &button_refused());
         }
     }
 }
 
 #[test]
 fn the_answer_to_another_method_says_which_are_allowed() {
-    for (path, allow, methods) in [
-        ("/", "GET, HEAD", ["POST", "PUT", "OPTIONS", "get", "G(T"]),
-        ("/reset", "POST", ["GET", "HEAD", "OPTIONS", "post", "é"]),
-        ("/forget", "POST", ["GET", "HEAD", "OPTIONS", "post", "\t"]),
+    for (path, methods) in [
+        ("/", ["POST", "PUT", "OPTIONS", "get", "G(T"]),
+        ("/reset", ["GET", "PUT", "OPTIONS", "post", "é"]),
+        ("/forget", ["GET", "PUT", "OPTIONS", "post", "\t"]),
     ] {
         for method in methods {
-            assert_answer(&format!("{method} {path}"), &not_allowed(allow));
+            assert_answer(&format!("{method} {path}"), &method_not_allowed(path));
         }
     }
+    assert_answer("HEAD /reset", &method_not_allowed("/reset").described());
 }
 
 #[test]
 fn a_request_whose_answer_nobody_sees_is_refused() {
-    for headers in [
-        "sec-purpose: prefetch",
-        "sec-purpose: prefetch;prerender",
-        "purpose: prefetch",
-        "purpose: Preview",
-        "x-purpose: preview",
-        "x-moz: prefetch",
-        "purpose: other\npurpose: preview",
-        "sec-fetch-dest: image\nsec-fetch-mode: no-cors",
-        "sec-fetch-dest: image\nsec-fetch-mode: cors",
-        "sec-fetch-dest: script",
-        "sec-fetch-dest: iframe\nsec-fetch-mode: navigate",
-        "sec-fetch-dest: empty\nsec-fetch-mode: no-cors",
-        "sec-fetch-mode: no-cors",
-        "sec-fetch-dest: ",
+    for (headers, expected) in [
+        ("sec-purpose: prefetch", prefetch_refused()),
+        ("sec-purpose: prefetch;prerender", prefetch_refused()),
+        ("purpose: prefetch", prefetch_refused()),
+        ("purpose: Preview", prefetch_refused()),
+        ("x-purpose: preview", prefetch_refused()),
+        ("x-moz: prefetch", prefetch_refused()),
+        ("purpose: other\npurpose: preview", prefetch_refused()),
+        ("sec-fetch-dest: image\nsec-fetch-mode: no-cors", unseen_refused()),
+        ("sec-fetch-dest: image\nsec-fetch-mode: cors", unseen_refused()),
+        ("sec-fetch-dest: script", unseen_refused()),
+        ("sec-fetch-dest: iframe\nsec-fetch-mode: navigate", unseen_refused()),
+        ("sec-fetch-dest: empty\nsec-fetch-mode: no-cors", unseen_refused()),
+        ("sec-fetch-mode: no-cors", unseen_refused()),
+        ("sec-fetch-dest: ", unseen_refused()),
     ] {
-        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &notice(403));
+        assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &expected);
+        assert_answer_everywhere(&format!("HEAD /\n{headers}"), &expected.described());
     }
 }
 
@@ -276,6 +328,9 @@ fn a_request_whose_answer_a_visitor_sees_counts() {
         "sec-fetch-dest: document\nsec-fetch-mode: navigate",
         "sec-fetch-dest: document\nsec-fetch-mode: navigate\nsec-fetch-site: cross-site",
         "sec-fetch-dest: empty\nsec-fetch-mode: cors\nsec-fetch-site: same-origin",
+        // A script on the counter's own page
+        "origin: https://example.com\nhost: example.com\nsec-fetch-site: same-origin\nsec-fetch-mode: cors",
+        "origin: https://example.com\nhost: example.com",
     ] {
         assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &visit(3));
     }
@@ -309,21 +364,22 @@ fn a_visit_through_a_link_on_a_listed_site_counts_in_the_pages_own_cookie() {
                               sec-fetch-dest: document\ncookie: count=2";
     assert_answer_everywhere(visit_through_link, &visit(3));
     let with_origin = format!("{visit_through_link}\norigin: {BLOG}");
-    assert_eq!(answer(LISTED, &with_origin).without_html(), visit(3).readable_from(BLOG));
+    assert_eq!(answer(LISTED, &with_origin).words(), visit(3).readable_from(BLOG));
 }
 
 #[test]
 fn a_listed_site_may_read_answers_that_are_not_visits() {
     for (request, expected) in [
-        ("GET /x", notice(404)),
-        ("PUT /", not_allowed("GET, HEAD")),
-        ("POST /reset", notice(403)),
-        ("POST /forget", notice(403)),
-        ("OPTIONS /", not_allowed("GET, HEAD")),
-        ("GET /\nsec-purpose: prefetch;prerender", notice(403)),
+        ("GET /x", not_found()),
+        ("PUT /", method_not_allowed("/")),
+        ("POST /reset", button_refused()),
+        ("POST /forget", button_refused()),
+        ("OPTIONS /", method_not_allowed("/")),
+        ("OPTIONS /x\naccess-control-request-method: GET", not_found()),
+        ("GET /\nsec-purpose: prefetch;prerender", prefetch_refused()),
         ("HEAD /", visit_headers().text("")),
     ] {
-        let answer = answer(LISTED, &fetch(request, BLOG, "cross-site")).without_html();
+        let answer = answer(LISTED, &fetch(request, BLOG, "cross-site")).words();
         assert_eq!(answer, expected.readable_from(BLOG), "{request}");
     }
 }
@@ -339,11 +395,11 @@ fn a_fetch_from_any_other_site_is_refused() {
         "null",
         "",
     ] {
-        for request in ["GET /", "HEAD /"] {
-            for site in ["cross-site", "same-site"] {
-                assert_answer_everywhere(&fetch(request, origin, site), &notice(403));
-            }
+        for site in ["cross-site", "same-site", "none", ""] {
+            assert_answer_everywhere(&fetch("GET /", origin, site), &site_refused());
+            assert_answer_everywhere(&fetch("HEAD /", origin, site), &site_refused().described());
         }
+        assert_answer_everywhere(&format!("GET /\norigin: {origin}\nhost: visits.example.com"), &site_refused());
     }
 }
 
@@ -364,9 +420,9 @@ fn listed_sites_may_send_a_preflight() {
         }
         assert_eq!(answer(LISTED, &fetch(&preflight, BLOG, "cross-site")), expected);
         for origin in ["https://example.com", "null"] {
-            assert_answer_everywhere(&fetch(&preflight, origin, "cross-site"), &not_allowed("GET, HEAD"));
+            assert_answer_everywhere(&fetch(&preflight, origin, "cross-site"), &method_not_allowed("/"));
         }
-        assert_answer(&fetch(&preflight, BLOG, "cross-site"), &not_allowed("GET, HEAD"));
+        assert_answer(&fetch(&preflight, BLOG, "cross-site"), &method_not_allowed("/"));
     }
 }
 
