@@ -202,3 +202,93 @@ fn with_header(mut response: Response<Body>, name: HeaderName, value: HeaderValu
     response.headers_mut().insert(name, value);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        fs,
+        future::ready,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use json_patch::merge;
+    use lambda_http::{
+        Adapter, LambdaEvent, Service, aws_lambda_events::vpc_lattice::VpcLatticeRequestV1, request::LambdaRequest,
+        service_fn,
+    };
+    use pretty_assertions::assert_eq;
+    use serde::{Deserialize, Serialize};
+    use serde_json::{Value, from_str, from_value, json, to_value};
+
+    use super::*;
+    use crate::{Event, FrontDoor, answer};
+
+    /// If AWS changes a format, `lambda_http` will follow, and this test will fail.
+    #[test]
+    fn behind_lambda_http_it_gives_the_same_answers_as_the_program() {
+        let embed = |name: &str| (name == "COUNT_EMBED_ORIGINS").then(|| "https://blog.example.com".to_owned());
+        let settings = Settings::read(embed).unwrap();
+        let events = fs::read_dir("events").unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+        for event in events.map(|event| from_str(&event).unwrap()).chain(variants()) {
+            let ours = answer(Event::deserialize(&event).unwrap(), &settings).unwrap();
+            let Ok(theirs) = from_value::<LambdaRequest>(event.clone()) else {
+                assert_is_lattice_v1(&event);
+                continue;
+            };
+            let handler = service_fn(|request| ready(Ok::<_, Infallible>(respond(&request, &settings))));
+            let theirs = Adapter::from(handler).call(LambdaEvent::new(theirs, lambda_http::Context::default()));
+            let Poll::Ready(Ok(theirs)) = pin!(theirs).poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("the answer must be ready at once");
+            };
+            assert_eq!(json(&ours), json(&theirs), "{event}");
+        }
+    }
+
+    fn variants() -> impl Iterator<Item = Value> {
+        let rest_api = |path, requested| json!({ "path": path, "requestContext": { "path": requested } });
+        let payload_1 = |path, stage| json!({ "path": path, "requestContext": { "path": path, "stage": stage } });
+        let payload_2 = |path, stage| json!({ "rawPath": path, "requestContext": { "stage": stage } });
+        let variants = [
+            ("rest_api_return_visit", json!({ "multiValueHeaders": null })),
+            ("rest_api_return_visit", rest_api("/", "/Prod")),
+            ("rest_api_return_visit", rest_api("/", "/base/")),
+            ("rest_api_return_visit", rest_api("/base/", "/base/")),
+            ("rest_api_return_visit", rest_api("/Prod/", "/Prod/")),
+            ("rest_api_return_visit", rest_api("/reset", "/Prod/reset")),
+            ("rest_api_return_visit", payload_1("/", "$default")),
+            ("rest_api_return_visit", payload_1("/prod/", "prod")),
+            ("rest_api_return_visit", payload_1("/prod", "prod")),
+            ("http_api_return_visit", payload_2("/prod", "prod")),
+            ("http_api_return_visit", payload_2("/", "prod")),
+            ("alb_return_visit", json!({ "httpMethod": "HEAD" })),
+            ("vpc_lattice_return_visit", json!({ "path": "/reset", "method": "POST" })),
+        ];
+        variants.into_iter().map(|(name, difference)| {
+            let mut event = from_str(&fs::read_to_string(format!("events/{name}.json")).unwrap()).unwrap();
+            merge(&mut event, &difference);
+            event
+        })
+    }
+
+    /// `lambda_http` does not accept this event, but `aws_lambda_events` has its type.
+    fn assert_is_lattice_v1(event: &Value) {
+        let theirs: VpcLatticeRequestV1 = from_value(event.clone()).unwrap();
+        let Event::Request(ours, FrontDoor::Lattice) = Event::deserialize(event).unwrap() else { panic!("{event}") };
+        assert_eq!(Some(ours.method()), theirs.method.as_ref());
+        assert_eq!(Some(ours.raw_http_path()), theirs.raw_path.as_deref());
+        assert_eq!(ours.headers()["cookie"], theirs.headers["cookie"]);
+    }
+
+    /// An answer without empty maps and an empty body, whose coding means nothing.
+    fn json(answer: &impl Serialize) -> Value {
+        let mut answer = to_value(answer).unwrap();
+        let fields = answer.as_object_mut().unwrap();
+        fields.retain(|_, value| !matches!(value.to_string().as_str(), "null" | "\"\"" | "{}"));
+        if !fields.contains_key("body") {
+            fields.remove("isBase64Encoded");
+        }
+        answer
+    }
+}

@@ -3,22 +3,10 @@
 //! The page for each of its four stories is in `snapshots`; `INSTA_UPDATE=always cargo test --test it front_doors`
 //! updates them.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    fs,
-    future::ready,
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
+use std::{collections::BTreeMap, fs};
 
 use json_patch::merge;
-use lambda_http::{
-    Adapter, LambdaEvent, RequestExt, Service, aws_lambda_events::vpc_lattice::VpcLatticeRequestV1, service_fn,
-};
-use page_visit_counter::{Event, FrontDoor, Settings, respond};
 use pretty_assertions::assert_eq;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -175,59 +163,6 @@ fn rest_api(path: &str, requested: &str) -> Value {
 
 pub(crate) fn http_api_payload_1(path: &str, stage: &str) -> Value {
     json!({ "version": "1.0", "path": path, "requestContext": { "path": path, "stage": stage } })
-}
-
-/// If AWS changes a format, `lambda_http` will follow, and this test will fail.
-#[test]
-fn behind_lambda_http_the_handler_gives_the_same_answers() {
-    let mut events: Vec<_> = samples().into_keys().map(|name| (name, sample(name))).collect();
-    for (name, difference) in [
-        ("rest_api_return_visit", json!({ "multiValueHeaders": null })),
-        ("rest_api_return_visit", rest_api("/", "/Prod")),
-        ("rest_api_return_visit", rest_api("/", "/base/")),
-        ("rest_api_return_visit", rest_api("/Prod/", "/Prod/")),
-        ("rest_api_return_visit", http_api_payload_1("/", "$default")),
-        ("rest_api_return_visit", http_api_payload_1("/prod/", "prod")),
-        ("rest_api_return_visit", http_api_payload_1("/prod", "prod")),
-        ("http_api_return_visit", http_api("/prod", "prod")),
-        ("http_api_return_visit", http_api("/", "prod")),
-        ("alb_return_visit", json!({ "httpMethod": "HEAD" })),
-        ("vpc_lattice_return_visit", json!({ "path": "/reset", "method": "POST" })),
-    ] {
-        let mut event = sample(name);
-        merge(&mut event, &difference);
-        events.push((name, event));
-    }
-    for (name, event) in events {
-        let settings = Settings::read(|name| (name == "COUNT_EMBED_ORIGINS").then(|| BLOG.to_owned())).unwrap();
-        let ours = page_visit_counter::answer(Event::deserialize(&event).unwrap(), &settings).unwrap();
-        let Ok(theirs) = serde_json::from_value(event.clone()) else {
-            // lambda_http does not know this event.
-            let theirs: VpcLatticeRequestV1 = serde_json::from_value(event.clone()).expect(name);
-            let Event::Request(ours, FrontDoor::Lattice) = Event::deserialize(event).unwrap() else { panic!("{name}") };
-            assert_eq!(Some(ours.method()), theirs.method.as_ref(), "{name}");
-            assert_eq!(Some(ours.raw_http_path()), theirs.raw_path.as_deref(), "{name}");
-            assert_eq!(ours.headers()["cookie"], theirs.headers["cookie"], "{name}");
-            continue;
-        };
-        let handler = service_fn(|request| ready(Ok::<_, Infallible>(respond(&request, &settings))));
-        let theirs = Adapter::from(handler).call(LambdaEvent::new(theirs, lambda_http::Context::default()));
-        let Poll::Ready(Ok(theirs)) = pin!(theirs).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("the answer must be ready at once");
-        };
-        assert_eq!(json(&ours), json(&theirs), "{name}: {event}");
-    }
-}
-
-/// An answer without empty maps and an empty body, whose coding means nothing.
-fn json(answer: &impl serde::Serialize) -> Value {
-    let mut answer = serde_json::to_value(answer).unwrap();
-    let fields = answer.as_object_mut().unwrap();
-    fields.retain(|_, value| !matches!(value.to_string().as_str(), "null" | "\"\"" | "{}"));
-    if !fields.contains_key("body") {
-        fields.remove("isBase64Encoded");
-    }
-    answer
 }
 
 /// aws-lambda-rust-runtime issue 786, aws-lambda-web-adapter issue 732.

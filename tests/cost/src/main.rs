@@ -1,6 +1,9 @@
-//! The smallest possible `lambda_http` function, which shows what the platform itself costs.
+//! The smallest possible `lambda_http` function that compresses a page, which shows what the platform itself costs.
 
-use lambda_http::{Error, Request, Response, http::header, run_concurrent, service_fn};
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use lambda_http::{Body, Error, Request, Response, http::header, run_concurrent, service_fn};
 
 const PAGE: &str = include_str!(env!("PAGE"));
 
@@ -9,6 +12,9 @@ async fn main() -> Result<(), Error> {
     run_concurrent(service_fn(respond)).await
 }
 
-async fn respond(_: Request) -> Result<Response<String>, Error> {
-    Ok(Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8").body(PAGE.to_owned())?)
+async fn respond(_: Request) -> Result<Response<Body>, Error> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(PAGE.as_bytes())?;
+    let page = Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    Ok(page.header(header::CONTENT_ENCODING, "gzip").body(gzip.finish()?.into())?)
 }
