@@ -115,9 +115,9 @@ fn refuse_page(request: &Request, embedder: Option<&HeaderValue>) -> Option<Resp
     None
 }
 
-/// Whether the front door decodes a Base64 body, which payload 1.0 carries binary data as. A REST API does so only if
-/// it is configured for
-/// [binary media types](https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html).
+/// Whether the front door decodes a Base64 body. With payload 1.0, an HTTP API does, but a REST API only if it is
+/// configured for [binary media types](https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html),
+/// and the event does not say which of them it comes from.
 fn is_base64_decoded(request: &Request) -> bool {
     !matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV1(_)))
 }

@@ -86,7 +86,7 @@ impl Fields {
                 (FrontDoor::Payload1, self.http_method?, self.path?)
             }
         };
-        // Not a method that any of the counter's resources has, as one that is not a token is not.
+        // An invalid method becomes one that no resource accepts, and the answer is 405.
         *request.method_mut() = method.parse().unwrap_or(Method::TRACE);
         // Payload 1.0 fills both maps, but `headers` only with the last line of each header. A load balancer fills one
         // of the two: its target group's settings choose which.

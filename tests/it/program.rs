@@ -263,6 +263,7 @@ fn assert_ends_with_a_message(function: Function) -> String {
 #[ignore = "builds the program again: make test runs it"]
 fn a_page_in_any_language_reaches_every_client() {
     let folder = "target/translated";
+    fs::remove_dir_all(folder).ok(); // a file that has been removed since
     fs::create_dir_all(folder).unwrap();
     let mut copy = Command::new("cp");
     copy.args(["-r", "src", "askama.toml", "build.rs", "Cargo.toml", "Cargo.lock", folder]);
@@ -343,7 +344,7 @@ fn load(browsers: u64, variables: &[(&str, &str)]) {
     expected.sort_unstable();
     assert!(counts == expected, "the log must have one line for each visit");
 
-    assert!(resident[1] < 6 * 1024, "uses more than 6 MB");
+    assert!(resident[1] < 5 * 1024, "uses more than 5 MB");
     assert!(resident[1] * 10 <= resident[0] * 11, "memory grew by more than a tenth");
 }
 
