@@ -47,6 +47,8 @@ impl<'a> Route<'a> {
     }
 
     fn of_path(path: &str) -> Self {
+        // VPC Lattice may deliver the query with the path. AWS does not say that it does, but other adapters expect it.
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         match path {
             "/" | "" => Self::Page,
             "/reset" => Self::Reset,
@@ -95,6 +97,8 @@ mod tests {
             ("//", unknown(1)),
             ("/./", unknown(1)),
             ("/Reset", unknown(0)),
+            ("/?q=/reset", Route::Page),
+            ("/a/b?q=/", unknown(1)),
         ] {
             assert_eq!(Route::of(&request(path)), route, "{path:?}");
         }
