@@ -6,8 +6,8 @@
 //! ([CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)).
 
 use lambda_http::{
-    Request,
-    http::{HeaderMap, HeaderValue, Method, header},
+    Body, Request, Response,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 
 /// The request's `Origin`, if its pages may show the count.
@@ -22,9 +22,8 @@ pub(crate) fn listed_origin<'a>(headers: &'a HeaderMap, listed: &[String]) -> Op
 /// Lets a script on a listed origin read the answer, whatever it is.
 pub(crate) fn add_headers(answer: &mut HeaderMap, origin: Option<&HeaderValue>, listed: &[String]) {
     if let Some(origin) = origin {
-        let credentials = HeaderValue::from_static("true");
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, credentials);
+        answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     if !listed.is_empty() {
         // One line, because payload 2.0 has room for only one.
@@ -45,9 +44,11 @@ pub(crate) fn is_preflight(request: &Request) -> bool {
 const MAX_NAMES_BYTES: usize = 1024;
 
 /// Allows a `GET` with any headers, because the function ignores those that it does not know.
-pub(crate) fn allow(request: &HeaderMap, answer: &mut HeaderMap) {
-    let get = HeaderValue::from_static("GET");
-    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, get);
+pub(crate) fn preflight(request: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let answer = response.headers_mut();
+    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
     // Not `*`: in a request with cookies, that means a header with the name `*`.
     if let Some(names) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS)
         && names.to_str().is_ok()
@@ -56,8 +57,8 @@ pub(crate) fn allow(request: &HeaderMap, answer: &mut HeaderMap) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
     }
     // Seconds. Chromium keeps the answer for at most two hours.
-    let two_hours = HeaderValue::from_static("7200");
-    answer.insert(header::ACCESS_CONTROL_MAX_AGE, two_hours);
+    answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+    response
 }
 
 #[cfg(test)]

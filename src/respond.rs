@@ -39,7 +39,7 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
         _ => Jar::OwnSite { secure: is_https },
     };
     let mut response = match Route::of(request) {
-        Route::Page if embedder.is_some() && embedding::is_preflight(request) => preflight(request),
+        Route::Page if embedder.is_some() && embedding::is_preflight(request) => embedding::preflight(headers),
         Route::Page => page(request, settings, embedder, jar),
         Route::Reset => reset(request, jar),
         Route::Forget => forget(request, jar),
@@ -51,12 +51,6 @@ pub fn respond(request: &Request, settings: &Settings) -> Response<Body> {
     if request.method() == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
-    response
-}
-
-fn preflight(request: &Request) -> Response<Body> {
-    let mut response = empty(StatusCode::NO_CONTENT);
-    embedding::allow(request.headers(), response.headers_mut());
     response
 }
 
