@@ -9,7 +9,7 @@
 use lambda_http::http::{HeaderMap, HeaderValue, header};
 
 /// Parts of robots' agents, in lower case. `externalhit` is Facebook's, `imgproxy` Slack's, `probe` Kubernetes's, and
-/// `synthetics` CloudWatch's. Most robots also give a URL that explains them.
+/// `synthetics` Datadog's. Most robots also give a URL that explains them.
 const PARTS: &str = ":// crawl externalagent externalhit health-check healthcheck imgproxy mailto: monitor pingdom \
                      preview probe spider statuscake synthetics uptime";
 
