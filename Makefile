@@ -77,7 +77,7 @@ test-lint: .tools/sam/installed .tools/checkov/installed
 MUST_RUN := | awk '{ print; fflush() } / [1-9][0-9]* passed/ { ran = 1 } END { exit !ran }'
 
 test-program: $(BOOTSTRAP)
-	@echo "== The deployed program: behaviour, log, 30,000 visits, another language"
+	@echo "== The deployed program: behaviour, log, 30,000 visits"
 	cargo test --locked --test it -- --include-ignored program:: --test-threads=1 --nocapture $(MUST_RUN)
 
 test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed
