@@ -37,8 +37,7 @@ pub fn init() {
     let level = level(&env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default());
     let is_text = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("text"));
     let levels = Targets::new()
-        // Libraries log only warnings and errors: at TRACE, lambda_runtime would log whole events, with their
-        // cookies and addresses.
+        // Libraries log only warnings and errors: the rest may contain cookies and addresses.
         .with_default(level.min(LevelFilter::WARN))
         // The span of TracingLayer, which has the request's id.
         .with_target("lambda_runtime::layers::trace", LevelFilter::INFO)
