@@ -10,8 +10,9 @@ use lambda_http::http::{HeaderMap, HeaderValue, header};
 
 /// Parts of robots' agents, in lower case. `externalhit` is Facebook's, `imgproxy` Slack's, `probe` Kubernetes's, and
 /// `synthetics` Datadog's. Most robots also give a URL that explains them.
-const PARTS: &str = ":// crawl externalagent externalhit health-check healthcheck imgproxy mailto: monitor pingdom \
-                     preview probe spider statuscake synthetics uptime";
+const PARTS: &str = ":// archiver crawl externalagent externalhit googlehc health-check healthcheck imgproxy \
+                     inspectiontool lighthouse mailto: mediapartners monitor nagios pingdom pinger preview probe \
+                     site24x7 spider statuscake synthetics uptime zabbix";
 
 /// Whether the client says in `User-Agent` that it is a robot.
 pub(crate) fn is_named(headers: &HeaderMap) -> bool {
@@ -52,6 +53,9 @@ mod tests {
             "CCBot/2.0",
             "meta-externalagent/1.1",
             "Mozilla/5.0 (compatible; Nextcloud Server Crawler)",
+            "Mozilla/5.0 (compatible; Google-InspectionTool/1.0)",
+            "Mediapartners-Google",
+            "ia_archiver",
             "Screaming Frog SEO Spider/21.0",
             // Link previews
             "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
@@ -76,6 +80,9 @@ mod tests {
             "ELB-HealthChecker/2.0",
             "Amazon-Route53-Health-Check-Service (ref 01234567)",
             "Cloudflare-Healthchecks/1.0",
+            "GoogleHC/1.0",
+            "NewRelicPinger/1.0",
+            "check_http/v2.4.9 (nagios-plugins 2.4.9)",
         ] {
             assert!(is_robot(agent), "{agent}");
         }
