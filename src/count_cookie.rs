@@ -6,7 +6,7 @@ use lambda_http::http::{HeaderMap, HeaderValue, header};
 use crate::{Settings, visit_count::VisitCount};
 
 /// The cookie's name, compared exactly.
-const NAME: &str = "count";
+pub(crate) const NAME: &str = "count";
 
 /// What the browser sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

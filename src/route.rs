@@ -36,7 +36,7 @@ impl<'a> Route<'a> {
         match (requested.and_then(inside), inside(path)) {
             // A REST API delivers the path without the stage, and in its context the path as requested. Only the
             // latter shows whether a slash follows the stage.
-            (Some(""), _) if path == "/" => Self::StageWithoutSlash(stage),
+            (Some(""), _) => Self::StageWithoutSlash(stage),
             (Some(requested), _) if requested == path => Self::of_path(path),
             // An HTTP API delivers the path as requested, and so does a REST API behind a custom domain.
             (_, Some("")) => Self::StageWithoutSlash(stage),

@@ -6,7 +6,10 @@ use askama::Template;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use lambda_http::http::{HeaderValue, StatusCode};
 
-use crate::{count_cookie::Received, visit_count::VisitCount};
+use crate::{
+    count_cookie::{NAME, Received},
+    visit_count::VisitCount,
+};
 
 /// The page's address, relative to itself and to the buttons' addresses beside it.
 pub(crate) const HOME: &str = "./";
@@ -16,7 +19,8 @@ pub(crate) const HOME: &str = "./";
 /// `set_cookie` is the answer's own `Set-Cookie`. The parsed number is all that the page shows of the
 /// request, whose bytes never reach the HTML.
 pub(crate) fn visit(received: Received, set_cookie: &HeaderValue, cookie_days: u16) -> String {
-    render(&Page { received, count: received.next(), set_cookie: with_last_attribute_apart(set_cookie), cookie_days })
+    let attributes = words(set_cookie).skip(1).collect();
+    render(&Page { received, count: received.next(), attributes, cookie_days })
 }
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
@@ -37,7 +41,7 @@ pub(crate) fn forgotten(set_cookie: &HeaderValue) -> String {
     render(&Notice {
         title: "The cookie should be gone",
         text: "This answer asked your browser to delete it, by setting its lifetime to 0 seconds:",
-        set_cookie: Some(with_last_attribute_apart(set_cookie)),
+        set_cookie: Some(words(set_cookie).collect()),
         home: HOME,
     })
 }
@@ -63,13 +67,13 @@ fn render(template: &impl Template) -> String {
     template.render().expect("writing to a String does not fail")
 }
 
-/// Splits off the last attribute, usually `Max-Age`, so that the templates can prevent a line break at its hyphen.
-fn with_last_attribute_apart(set_cookie: &HeaderValue) -> (&str, &str) {
-    let set_cookie = set_cookie.to_str().expect("the cookie is ASCII");
-    set_cookie.rsplit_once(' ').unwrap_or((set_cookie, ""))
+/// The cookie and each of its attributes, so that the templates can keep each of them on one line.
+fn words(set_cookie: &HeaderValue) -> impl Iterator<Item = &str> {
+    set_cookie.to_str().expect("the cookie is ASCII").split(' ')
 }
 
-/// The styles beside the templates, as `build.rs` shortens them.
+/// The drawing and the styles beside the templates, as `build.rs` minifies them.
+const COOKIE: &str = include_str!(concat!(env!("OUT_DIR"), "/cookie.uri"));
 const PAGE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"));
 
@@ -78,7 +82,7 @@ const NOTICE_STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/notice.css"))
 struct Page<'a> {
     received: Received,
     count: VisitCount,
-    set_cookie: (&'a str, &'a str),
+    attributes: Vec<&'a str>,
     cookie_days: u16,
 }
 
@@ -98,7 +102,7 @@ impl Page<'_> {
 struct Notice<'a> {
     title: &'a str,
     text: &'a str,
-    set_cookie: Option<(&'a str, &'a str)>,
+    set_cookie: Option<Vec<&'a str>>,
     home: &'a str,
 }
 

@@ -86,6 +86,8 @@ impl Engine {
                         // The same pixels on any screen.
                         "--force-device-scale-factor=1", "--hide-scrollbars",
                         format!("--blink-settings=preferredColorScheme={light}"),
+                        // A host of this machine that is not localhost.
+                        "--host-resolver-rules=MAP box 127.0.0.1",
                     ],
                     "prefs": {
                         "profile.default_content_setting_values.cookies": if no_cookies { 2 } else { 1 },
@@ -115,6 +117,7 @@ impl Engine {
                         // With the capability below, WebKit would speak TLS to the proxy.
                         format!("--proxy=http://{proxy}"),
                         "--ignore-host=127.0.0.1",
+                        "--ignore-host=page.localhost",
                     ],
                 },
             }),

@@ -2,15 +2,17 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Output},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use crate::{
-    server_process::{ROOT, free_port},
+    server_process::{ROOT, ServerProcess, free_port},
     web::WATCH,
 };
 
@@ -48,12 +50,47 @@ fn make_run_says_which_port_it_cannot_use_and_which_setting_the_function_rejects
         let said = refused_by_make_run(&port, &[]);
         assert!(said.contains(&format!("Another program listens on port {port}")), "{said}");
     }
-    // With `--help`, nothing is served even if the setting is accepted.
-    let setting = ["COUNT_COOKIE_MAX_AGE_DAYS=forever", "WATCH_OPTIONS=--help"];
-    let said = refused_by_make_run(&free_port().to_string(), &setting);
-    assert!(said.contains("COUNT_COOKIE_MAX_AGE_DAYS"), "{said}");
-    assert!(said.contains("forever"), "{said}");
-    assert!(!said.contains("The page is at"), "{said}");
+    for setting in ["COUNT_COOKIE_MAX_AGE_DAYS=forever", "COUNT_EMBED_ORIGINS=example.com"] {
+        // With `--help`, nothing is served even if the setting is accepted.
+        let said = refused_by_make_run(&free_port().to_string(), &[setting, "WATCH_OPTIONS=--help"]);
+        let (name, value) = setting.split_once('=').unwrap();
+        assert!(said.contains(name) && said.contains(value), "{said}");
+        assert!(!said.contains("The page is at"), "{said}");
+    }
+}
+
+#[test]
+fn make_run_serves_this_machine_only_and_shows_what_is_saved() {
+    let other_address = (Ipv4Addr::new(127, 0, 0, 2), WATCH.port);
+    assert!(TcpStream::connect(other_address).is_err(), "other machines reach the page too");
+
+    // In a copy, because other tests run in the original. Cargo finds the dependencies that it has compiled there.
+    let copy = Path::new(ROOT).join("target/copy");
+    fs::remove_dir_all(&copy).ok();
+    fs::create_dir_all(copy.join("target")).unwrap();
+    let files = "tools src askama.toml build.rs Cargo.toml Cargo.lock Makefile .cargolambdaignore";
+    run(Command::new("cp").arg("-r").args(files.split(' ')).arg("target/copy"));
+    run(Command::new("cp").args(["-rl", "target/debug", "target/copy/target"]));
+    run(Command::new("ln").args(["-s", "../../.tools", "target/copy/.tools"]));
+    let port = free_port();
+    let ask = |wanted: &str| {
+        let mut curl = Command::new("curl");
+        let options =
+            ["--disable", "--silent", "--noproxy", "*", "--max-time", "60", &format!("http://127.0.0.1:{port}")];
+        let page = String::from_utf8(curl.args(options).output().unwrap().stdout).unwrap();
+        page.contains(wanted).then_some(())
+    };
+    let command = ["make", "-C", "target/copy", "run", &format!("PORT={port}")];
+    let patience = Duration::from_secs(300);
+    let (_server, ()) = ServerProcess::start("copy", &command, patience, || ask("How this visit was counted"));
+    let page = copy.join("src/page/page.html");
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(page, text.replace("How this visit was counted", "Saved")).unwrap();
+    let deadline = Instant::now() + patience;
+    while ask("Saved").is_none() {
+        assert!(Instant::now() < deadline, "the page does not change");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Returns what `make run` prints when it fails.
