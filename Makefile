@@ -70,6 +70,7 @@ test-lint: .tools/sam/installed .tools/checkov/installed
 	sam validate --lint
 	actionlint
 	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
+	.tools/checkov/bin/zizmor --offline --quiet .github
 	cargo fmt --check --all --manifest-path tests/Cargo.toml
 	PAGE="$$PWD/src/page/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
 

@@ -1,8 +1,8 @@
 """Packs a built function for owners who have no Rust: `python package.py BUILD DIRECTORY`.
 
 BUILD is the output of `sam build`. The package also contains samconfig.toml with the architecture of the build, a
-README, and the licences of everything in the program. SOURCE_DATE_EPOCH dates the files, so that the same commit gives
-the same bytes.
+README, what an owner reads in docs, and the licences of everything in the program. SOURCE_DATE_EPOCH dates the files,
+so that the same commit gives the same bytes.
 """
 
 import hashlib
@@ -18,6 +18,9 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# The documents that an owner needs. They link only to each other.
+DOCUMENTS = ["cost-and-scale.md", "custom-domain.md", "dashboard.md", "deploying.md", "embed.md"]
+DOCUMENTS += ["deployer-policy.json", "embed.png"]
 # By the machine in the header of an ELF file: AWS's name for the architecture, and Rust's for the target.
 MACHINES = {62: ("x86_64", "x86_64-unknown-linux-gnu"), 183: ("arm64", "aarch64-unknown-linux-gnu")}
 
@@ -39,7 +42,7 @@ def main(build: Path, directory: Path) -> None:
         "RUST-STANDARD-LIBRARY-LICENSES.html": (sysroot / "share/doc/rust/COPYRIGHT-library.html").read_bytes(),
         "THIRD-PARTY-LICENSES.txt": third_party_licences(target).encode(),
         "samconfig.toml": samconfig.encode(),
-    }
+    } | {f"docs/{name}": (ROOT / "docs" / name).read_bytes() for name in DOCUMENTS}
     package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
     directory.mkdir(parents=True, exist_ok=True)
     archive = directory / f"{package['name']}-{package['version']}-{architecture}.zip"

@@ -50,6 +50,11 @@ EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
 }
 
 
+def resources_of(kind: str) -> list[dict[str, Any]]:
+    """The properties of the template's resources of this type."""
+    return [it["Properties"] for it in TEMPLATE["Resources"].values() if it["Type"] == kind]
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs `sam build`, but not in .aws-sam, which may contain the owner's own build."""
@@ -181,10 +186,10 @@ class Cloud:
             counts.append(self.visit(url, counts[-1]).count)
         return counts[1:]
 
-    def visit_twice(self, stack: str) -> tuple[bool, set[str]]:
+    def visit_twice(self, stack: str, curl_option: str = "") -> tuple[bool, set[str]]:
         """Whether tools/visit-twice.sh succeeds with the stack's outputs, and the addresses that counted."""
         settings = f'cacert = "{self._certificate}"\nconnect-to = "::127.0.0.1:{self._port}"\nnoproxy = "*"\n'
-        (self._certificate.parent / ".curlrc").write_text(settings)
+        (self._certificate.parent / ".curlrc").write_text(settings + curl_option)
         outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs(stack).items()]
         environment = self._environment | {"CURL_HOME": str(self._certificate.parent), "RETRIES": "0"}
         script = [ROOT / "tools" / "visit-twice.sh"]
@@ -216,10 +221,10 @@ class Cloud:
         return {kind: items for kind, items in found.items() if items}
 
     def dns_records(self) -> list[str]:
-        """Each record's name, type and target, without those that every zone has."""
+        """Each record's name, type, target and its zone, without those that every zone has."""
         route53 = self.client("route53")
         return [
-            f"{record['Name']} {record['Type']} {record['AliasTarget']['DNSName']}"
+            f"{record['Name']} {record['Type']} {(to := record['AliasTarget'])['DNSName']} {to['HostedZoneId']}"
             for zone in route53.list_hosted_zones()["HostedZones"]
             for record in route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
             if record["Type"] not in ("NS", "SOA")

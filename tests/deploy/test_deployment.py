@@ -1,15 +1,18 @@
 """Deploys the template to the stand-in with the SAM CLI, as an owner would."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from samcli.yamlhelper import yaml_parse
 
-from conftest import ARCHITECTURE, DOMAINS, EMBEDDED, REGION, ROOT, STACK, Cloud
+from conftest import ARCHITECTURE, DOMAINS, EMBEDDED, REGION, ROOT, STACK, TEMPLATE, Cloud, resources_of
 
 ELF_MACHINES = {"x64": "x86_64", "AArch64": "arm64"}
 AMAZON_LINUX_2023_GLIBC = (2, 34)
@@ -21,6 +24,15 @@ HIGHEST = {
     "LogRetentionDays": 90,
     "AlarmEmail": "owner@example.com",
     "EmbedOrigins": "https://example.com, https://example.org:8443",
+}
+# When each alarm goes off: the statistics, the threshold, and in how many periods of how many minutes.
+ALARMS = {
+    "ErrorsAlarm": "Sum(Errors) ≥ 1 in 1 x 5",
+    "ThrottlesAlarm": "Sum(Throttles) ≥ 1 in 1 x 5",
+    "ServerErrorRateAlarm": "IF(Sum(UrlRequestCount) >= 20, 100 * FILL(Sum(Url5xxCount), 0) / Sum(UrlRequestCount), 0)"
+    " > 1 in 2 x 5",
+    "HttpApiErrorRateAlarm": "IF(Sum(Count) >= 20, 100 * FILL(Sum(5xx), 0) / Sum(Count), 0) > 1 in 2 x 5",
+    "FloodAlarm": "Sum(Invocations) > 1000000 in 1 x 1440",
 }
 
 
@@ -70,6 +82,9 @@ def test_outputs_lead_to_what_was_deployed(cloud: Cloud, stack: str) -> None:
     assert configuration(cloud, stack)["LoggingConfig"] == levels | {"LogGroup": outputs["LogGroupName"]}
     assert log_group(cloud, stack)["retentionInDays"] == 14
     (dashboard,) = cloud.client("cloudwatch").list_dashboards(DashboardNamePrefix=f"{stack}-us")["DashboardEntries"]
+    # Cost Explorer and the deployer's policy look for this tag.
+    function = configuration(cloud, stack)["FunctionArn"]
+    assert cloud.client("lambda").list_tags(Resource=function)["Tags"]["project"] == STACK
     console = f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}"
     assert outputs["DashboardUrl"] == f"{console}#dashboards:name={dashboard['DashboardName']}"
 
@@ -91,28 +106,24 @@ def test_role_may_only_write_to_the_functions_own_logs(cloud: Cloud, stack: str)
     writing = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
     statements = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]["Statement"]
     assert statements == [writing | {"Resource": log_group(cloud, stack)["arn"]}]
+    (trusted,) = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
+    tracing = configuration(cloud, stack)["TracingConfig"]["Mode"]
+    assert tracing == "PassThrough", "to trace, the role would need permissions for X-Ray"
 
 
 def test_alarms_are_those_in_the_document(cloud: Cloud, stack: str, lowest: str) -> None:
     """The stand-in does not evaluate alarms. An alarm with a wrong name or limit would never go off."""
-    found = {name: described(alarm) for name, alarm in alarms_of(cloud, lowest).items()}
-    document = (ROOT / "docs" / "dashboard.md").read_text()
-    rows = re.findall(r"^\| \w.* \| `(\w+Alarm)` \| (.+) \|$", document, re.MULTILINE)
-    assert dict(rows) == found
-    assert set(alarms_of(cloud, stack)) == set(found) - {"HttpApiErrorRateAlarm"}
     own = {
         "AWS/Lambda": [{"Name": "FunctionName", "Value": cloud.outputs(lowest)["FunctionName"]}],
         "AWS/ApiGateway": [{"Name": "ApiId", "Value": cloud.resources(lowest)["VisitCounterHttpApi"]}],
     }
-    for alarm in alarms_of(cloud, lowest).values():
-        queries = alarm.get("Metrics", [])
-        for metric in [query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query] or [alarm]:
-            assert metric["Dimensions"] == own[metric["Namespace"]]
-        assert unknown_ids([query["Id"] for query in queries], alarm) == set()
-        assert [query["Id"] for query in queries if query.get("ReturnData", True)] == ["rate"] * bool(queries)
-        assert (alarm["TreatMissingData"], alarm["ActionsEnabled"]) == ("notBreaching", True)
-    timeout = configuration(cloud, stack)["Timeout"] * 1000
-    assert 0.5 * timeout < alarms_of(cloud, stack)["SlowAlarm"]["Threshold"] < timeout
+    alarms = alarms_of(cloud, lowest)
+    assert {name: described(alarm, own) for name, alarm in alarms.items()} == ALARMS
+    assert {(it["TreatMissingData"], it["ActionsEnabled"]) for it in alarms.values()} == {("notBreaching", True)}
+    assert set(alarms_of(cloud, stack)) == set(ALARMS) - {"HttpApiErrorRateAlarm"}
+    document = (ROOT / "docs" / "dashboard.md").read_text()
+    assert re.findall(r"^\| `(\w+Alarm)` \|", document, re.MULTILINE) == list(ALARMS)
 
 
 @pytest.mark.parametrize("which", ["stack", "lowest"])
@@ -125,29 +136,53 @@ def test_dashboard_shows_the_metrics_and_alarms_of_its_stack(
     resources = cloud.resources(stack)
     body = cloudwatch.get_dashboard(DashboardName=resources["Dashboard"])["DashboardBody"]
     filters = logs.describe_metric_filters(logGroupName=outputs["LogGroupName"])["metricFilters"]
-    counted = {transformation["metricName"] for found in filters for transformation in found["metricTransformations"]}
-    published = {"Invocations", "Duration", "Errors", "Throttles", "UrlRequestCount", "Url4xxCount", "Url5xxCount"}
+    counted = [transformation for found in filters for transformation in found["metricTransformations"]]
+    published = {"Duration", "Errors", "Throttles", "UrlRequestCount", "Url4xxCount", "Url5xxCount"}
     shown, alarms = set(), []
     for widget in json.loads(body)["widgets"]:
-        entries = widget["properties"].get("metrics", [])
-        ids = [entry[-1].get("id") for entry in entries if isinstance(entry[-1], dict)]
-        assert unknown_ids(ids, entries) == set()
-        assert not entries or widget["properties"]["region"] == REGION
-        alarms += widget["properties"].get("alarms", [])
+        properties = widget["properties"]
+        if widget["type"] == "alarm":
+            alarms += properties["alarms"]
+            continue
+        assert (widget["type"], properties["region"]) == ("metric", REGION)
         metric: list[str] = []
-        for entry in entries:
+        for *names, last in properties["metrics"]:
+            options = properties | last
+            if expression := options.get("expression"):
+                ids = {it[-1]["id"] for it in properties["metrics"]}
+                assert {*re.findall(r"[a-z]\w*", expression)} < ids
+                continue
             # `...` repeats the metric above it, and `.` a part of it.
-            parts = [part for part in entry if isinstance(part, str) and part != "..."]
-            metric = [metric[index] if part == "." else part for index, part in enumerate(parts)] or metric
+            metric = metric if names == ["..."] else [metric[at] if it == "." else it for at, it in enumerate(names)]
             shown.add(tuple(metric))
+            wanted = r"p\d+" if metric[1] in ("Duration", "VisitCount") else "Sum"
+            assert re.fullmatch(wanted, options.get("stat", "Average")), f"{metric} must be shown as {wanted}"
     own = {("AWS/Lambda", name, "FunctionName", outputs["FunctionName"]) for name in published}
     if api := resources.get("VisitCounterHttpApi"):
         own |= {("AWS/ApiGateway", name, "ApiId", api) for name in ("Count", "4xx", "5xx")}
-    assert shown - {()} == own | {(stack, name) for name in counted}
+    assert shown == own | {(it["metricNamespace"], it["metricName"]) for it in counted}
+    assert {it["metricNamespace"] for it in counted} == {stack}  # two stacks in an account count apart
     assert sorted(alarms) == sorted(alarm["AlarmArn"] for alarm in alarms_of(cloud, stack).values())
 
 
-def test_second_deployment_changes_nothing(cloud: Cloud, stack: str) -> None:
+def test_http_api_serves_its_routes_and_as_many_requests_as_the_documents_say() -> None:
+    """The stand-in serves routes that are not deployed, always sends payload 2.0, and does not throttle."""
+    (stage,), (integration,) = (resources_of(f"AWS::ApiGatewayV2::{it}") for it in ("Stage", "Integration"))
+    assert integration.get("PayloadFormatVersion") == "2.0", "with 1.0, no answer is compressed"
+    assert stage.get("AutoDeploy"), "without it, every address of the HTTP API is a 404"
+    limits = stage.get("DefaultRouteSettings", {})
+    rate = limits.get("ThrottlingRateLimit")
+    said = f"{rate} requests per second, with bursts of {limits.get('ThrottlingBurstLimit')}"
+    assert said in " ".join((ROOT / "docs" / "cost-and-scale.md").read_text().split())
+    for file in ("template.yaml", "samconfig.toml"):
+        assert {*re.findall(r"(\d+) requests per\s+second", (ROOT / file).read_text())} == {str(rate)}, file
+
+
+def test_second_deployment_changes_nothing_and_needs_no_permission_for_sams_own_stack(cloud: Cloud, stack: str) -> None:
+    policy = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
+    policy["Statement"] = [it for it in policy["Statement"] if not it["Sid"].endswith("Once")]
+    deployer = {"UserName": "deployer", "PolicyName": "deployer"}
+    cloud.client("iam").put_user_policy(PolicyDocument=json.dumps(policy), **deployer)
     before = (cloud.resources(stack), configuration(cloud, stack)["RevisionId"])
     assert "No changes to deploy" in cloud.sam(*cloud.deployment(stack))
     assert (cloud.resources(stack), configuration(cloud, stack)["RevisionId"]) == before
@@ -161,6 +196,8 @@ def test_lowest_parameters_take_effect(cloud: Cloud, lowest: str) -> None:
     assert cloud.counts(outputs["PageUrl"], outputs["HttpApiUrl"], outputs["HttpApiUrl"]) == ["1", "2", "3"]
     assert "Max-Age" not in cloud.visit(outputs["PageUrl"]).headers["set-cookie"]
     assert "DomainUrl" not in outputs
+    # A browser that deletes its cookies sees 1 twice.
+    assert cloud.visit_twice(lowest, "junk-session-cookies") == (False, set())
 
 
 def test_highest_parameters_take_effect(cloud: Cloud, highest: str) -> None:
@@ -169,12 +206,17 @@ def test_highest_parameters_take_effect(cloud: Cloud, highest: str) -> None:
     assert reserved_concurrency(cloud, highest) == 1000
     (subscription,) = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "owner@example.com")
+    # CloudWatch could not publish to a topic that is encrypted with AWS's own key. The stand-in does not encrypt.
+    assert "KmsMasterKeyId" not in resources_of("AWS::SNS::Topic")[0]
     for alarm in alarms_of(cloud, highest).values():
         assert (alarm["AlarmActions"], alarm["OKActions"]) == ([topic], [topic])
     assert "Max-Age=34560000" in cloud.visit(url).headers["set-cookie"]
     for origin, expected in {"https://example.org:8443": ("8\n", "8"), "https://example.net": (None, None)}.items():
         answer = cloud.visit(url, "7", EMBEDDED | {"origin": origin})
         assert (answer.body if answer.status == 200 else None, answer.count) == expected
+        # If the Function URL also answered for other sites, browsers would get two origins and refuse both.
+        allowed = origin if answer.status == 200 else None
+        assert answer.headers.get("access-control-allow-origin") == allowed
 
 
 def test_domain_in_a_zone_gets_its_certificate_and_its_records(cloud: Cloud, highest: str) -> None:
@@ -184,10 +226,12 @@ def test_domain_in_a_zone_gets_its_certificate_and_its_records(cloud: Cloud, hig
     assert cloud.counts(outputs["PageUrl"], outputs["DomainUrl"], outputs["DomainUrl"]) == ["1", "2", "3"]
     domain = domain_of(cloud, DOMAINS[0])
     assert (domain["SecurityPolicy"], domain["IpAddressType"]) == ("TLS_1_2", "dualstack")
+    # The stand-in does not keep that of an API.
+    assert [api.get("IpAddressType") for api in resources_of("AWS::ApiGatewayV2::Api")] == ["dualstack"]
     certificate = cloud.client("acm").describe_certificate(CertificateArn=domain["CertificateArn"])["Certificate"]
     assert certificate["SubjectAlternativeNames"] == [DOMAINS[0]]
     target = f"{domain['ApiGatewayDomainName']}."
-    assert cloud.dns_records() == [f"{DOMAINS[0]}. {kind} {target}" for kind in ("A", "AAAA")]
+    assert cloud.dns_records() == [f"{DOMAINS[0]}. {kind} {target} {domain['HostedZoneId']}" for kind in ("A", "AAAA")]
 
 
 def test_another_domain_with_the_owners_certificate_replaces_the_first(cloud: Cloud, highest: str) -> None:
@@ -205,19 +249,20 @@ def test_another_domain_with_the_owners_certificate_replaces_the_first(cloud: Cl
     assert "DNS records" not in left
 
 
-def test_domain_can_be_removed_and_the_page_turned_off_and_on_again(cloud: Cloud, highest: str) -> None:
+def test_page_can_be_turned_off_with_and_without_a_domain_and_on_again(cloud: Cloud, highest: str) -> None:
+    """Through API Gateway, what Lambda rejects is a 5xx. No alarm may notify an owner who wants this."""
     page = cloud.outputs(highest)["PageUrl"]
     none = {"DomainName": "", "HostedZoneId": "", "CertificateArn": ""}
-    off = {"MaxConcurrency": 0, "Architecture": OTHER_ARCHITECTURE}
-    cloud.sam(*cloud.deployment(highest, **HIGHEST | none | off))
+    off = HIGHEST | {"MaxConcurrency": 0, "Architecture": OTHER_ARCHITECTURE}
+    for parameters, silent in ((off, {"ThrottlesAlarm", "HttpApiErrorRateAlarm"}), (off | none, {"ThrottlesAlarm"})):
+        cloud.sam(*cloud.deployment(highest, **parameters))
+        assert configuration(cloud, highest)["Architectures"] == [OTHER_ARCHITECTURE]
+        assert cloud.visit(page).status == 429
+        assert cloud.visit_twice(highest) == (False, set())
+        assert {name for name, alarm in alarms_of(cloud, highest).items() if not alarm["ActionsEnabled"]} == silent
     assert not {"DomainUrl", "DomainTarget", "HttpApiUrl"} & set(cloud.outputs(highest))
     assert permissions(cloud, highest) == PERMISSIONS_OF_THE_URL
     assert "domains" not in cloud.inventory()
-    assert configuration(cloud, highest)["Architectures"] == [OTHER_ARCHITECTURE]
-    assert cloud.visit(page).status == 429
-    assert cloud.visit_twice(highest) == (False, set())
-    silent = [name for name, alarm in alarms_of(cloud, highest).items() if not alarm["ActionsEnabled"]]
-    assert silent == ["ThrottlesAlarm"]
     cloud.sam(*cloud.deployment(highest, **HIGHEST | none | {"MaxConcurrency": 1}))
     assert cloud.visit_twice(highest) == (True, {page})
     assert all(alarm["ActionsEnabled"] for alarm in alarms_of(cloud, highest).values())
@@ -252,10 +297,39 @@ def test_failed_first_deployment_does_not_block_the_next(cloud: Cloud) -> None:
 def test_sam_delete_leaves_nothing(cloud: Cloud, stack: str, lowest: str, zone: str) -> None:
     cloud.sam(*cloud.deployment(lowest, DomainName=DOMAINS[0], HostedZoneId=zone, **LOWEST))
     kinds = {"stacks", "functions", "log groups", "metric filters", "roles", "alarms", "dashboards", "uploads"}
-    assert kinds | {"HTTP APIs", "domains", "DNS records"} <= set(cloud.inventory())
+    before = cloud.inventory()
+    assert kinds | {"HTTP APIs", "domains", "DNS records"} <= set(before)
+    assert [key for key in before["uploads"] if not key.startswith(f"{STACK}/")] == []
     for name in (stack, lowest, f"{STACK}-highest"):
         cloud.sam("delete", "--no-prompts", "--stack-name", name, "--region", REGION)
     assert cloud.inventory() == {"certificates": ["*.example.com"]}  # the owner's
+
+
+def test_workflow_deploys_the_program_of_its_build_and_nothing_else_of_it(build: Path, tmp_path: Path) -> None:
+    """A dependency that takes over the build could replace what reaches the account. zizmor checks the rest."""
+    jobs = yaml_parse((ROOT / ".github" / "workflows" / "deploy.yml").read_text())["jobs"]
+    assert [name for name, job in jobs.items() if job.get("permissions", {}).get("id-token")] == ["deploy"]
+    assert jobs["deploy"].get("environment") == "production", "without it, nobody approves a deployment"
+    assert "tools/visit-twice.sh" in jobs["deploy"]["steps"][-1]["run"]
+    program = Path("VisitCounter") / "bootstrap"
+    assert [it["with"]["path"] for it in jobs["build"]["steps"] if "upload" in str(it)] == [f".aws-sam/build/{program}"]
+    (script,) = [it["run"] for it in jobs["deploy"]["steps"] if "bootstrap" in it.get("run", "")]
+    (folder,) = [it["with"]["path"] for it in jobs["deploy"]["steps"] if "download" in it.get("uses", "")]
+    command = ["bash", "-e", "-c", script]
+    shutil.copy(ROOT / "template.yaml", tmp_path)
+    downloaded = Path(folder.replace("${{ runner.temp }}", str(tmp_path / "runner"))) / "bootstrap"
+    downloaded.parent.mkdir(parents=True)
+    run = {"cwd": tmp_path, "env": os.environ | {"RUNNER_TEMP": str(tmp_path / "runner")}, "check": False}
+    downloaded.symlink_to("/etc/hostname")
+    assert subprocess.run(command, **run).returncode != 0
+    downloaded.unlink()
+    shutil.copyfile(build / program, downloaded)
+    assert subprocess.run(command, **run).returncode == 0
+    made = tmp_path / ".aws-sam" / "build"
+    assert (made / program).stat().st_mode & 0o111
+    built = yaml_parse((build / "template.yaml").read_text())
+    built["Resources"]["VisitCounter"]["Metadata"] = TEMPLATE["Resources"]["VisitCounter"]["Metadata"]
+    assert yaml_parse((made / "template.yaml").read_text()) == built
 
 
 PERMISSIONS_OF_THE_URL = [
@@ -296,23 +370,17 @@ def alarms_of(cloud: Cloud, stack: str) -> dict[str, dict[str, Any]]:
     return {name: alarms[physical] for name, physical in cloud.resources(stack).items() if physical in alarms}
 
 
-def described(alarm: dict[str, Any]) -> str:
-    """When an alarm goes off, as docs/dashboard.md says it."""
-    signs = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
-    queries = alarm.get("Metrics") or [{"Id": "rate", "MetricStat": alarm | {"Metric": alarm}}]
-    terms, period = {}, 0
-    for query in [query for query in queries if "MetricStat" in query]:
-        metric = query["MetricStat"]
-        statistic = metric.get("Stat") or metric.get("ExtendedStatistic") or metric["Statistic"]
-        terms[query["Id"]], period = f"{statistic}({metric['Metric']['MetricName']})", metric["Period"]
-    (expression,) = [query["Expression"] for query in queries if "Expression" in query] or ["rate"]
-    expression = re.sub(r"\b[a-z]\w*", lambda name: terms[name[0]], expression)
-    periods = alarm["EvaluationPeriods"]
-    times = f"{alarm.get('DatapointsToAlarm') or periods} of {periods} periods of {period // 60} min"
-    return f"`{expression}` {signs[alarm['ComparisonOperator']]} {alarm['Threshold']:,.0f} in {times}"
-
-
-def unknown_ids(ids: list[str | None], holder: object) -> set[str]:
-    """The ids in metric math that no metric has. Ids are in lower case, and functions in capitals."""
-    expressions = re.findall(r"""['"][Ee]xpression['"]: ['"]([^'"]+)""", str(holder))
-    return set(re.findall(r"\b[a-z]\w*", " ".join(expressions))) - set(ids)
+def described(alarm: dict[str, Any], dimensions: dict[str, list[dict[str, str]]]) -> str:
+    """When an alarm goes off, as in ALARMS."""
+    plain = {"Id": "it", "MetricStat": alarm | {"Metric": alarm, "Stat": alarm.get("Statistic")}}
+    queries = alarm.get("Metrics") or [plain, {"Expression": "it", "ReturnData": True}]
+    (returned,) = [query["Expression"] for query in queries if query.get("ReturnData")]
+    terms = {}
+    for query in queries:
+        if statistic := query.get("MetricStat"):
+            metric, period = statistic["Metric"], statistic["Period"] // 60
+            assert metric["Dimensions"] == dimensions[metric["Namespace"]]
+            terms[query["Id"]] = f"{statistic['Stat']}({metric['MetricName']})"
+    condition = re.sub(r"\b[a-z]\w*", lambda name: terms[name[0]], returned)  # functions are in capitals
+    sign = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}[alarm["ComparisonOperator"]]
+    return f"{condition} {sign} {alarm['Threshold']:.0f} in {alarm['EvaluationPeriods']} x {period}"

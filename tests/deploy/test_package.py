@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from elftools.elf.enums import ENUM_E_MACHINE
 
 from conftest import ARCHITECTURE, EMBEDDED, ROOT, STACK, TOOLS, Cloud
 
@@ -22,28 +23,52 @@ EPOCH = {"SOURCE_DATE_EPOCH": "1767225600"}
 def archive(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package with the build that the other tests deploy."""
     directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, ROOT / "package" / "package.py", build, directory]
-    subprocess.run(command, env=os.environ | EPOCH, check=True)
+    pack(build, directory)
     (archive,) = directory.glob("*.zip")
     return archive
+
+
+def pack(build: Path, directory: Path) -> None:
+    command = [sys.executable, ROOT / "package" / "package.py", build, directory]
+    subprocess.run(command, env=os.environ | EPOCH, check=True)
 
 
 def test_package_contains_the_build_and_everything_to_deploy_it(archive: Path, build: Path) -> None:
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
     assert archive.name == f"page-visit-counter-{version}-{ARCHITECTURE}.zip"
-    subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=archive.parent, check=True)
     packed = zipfile.ZipFile(archive)
     built = {".aws-sam/build/template.yaml", ".aws-sam/build/VisitCounter/bootstrap"}
     licences = {"LICENSE", "RUST-STANDARD-LIBRARY-LICENSES.html", "THIRD-PARTY-LICENSES.txt"}
-    assert {*packed.namelist()} == built | licences | {"README.md", "samconfig.toml"}
+    documents = {name for name in packed.namelist() if name.startswith("docs/")}
+    assert {*packed.namelist()} == built | licences | documents | {"README.md", "samconfig.toml"}
+    assert "docs/deployer-policy.json" in documents
     for name in built:
         assert packed.read(name) == (build / Path(name).relative_to(".aws-sam/build")).read_bytes()
     # Without this mode, Lambda could not start the program. The stand-in would.
     assert packed.getinfo(".aws-sam/build/VisitCounter/bootstrap").external_attr >> 16 == 0o755
-    settings = packed.read("samconfig.toml").decode().splitlines()
-    theirs = (ROOT / "samconfig.toml").read_text().splitlines()
-    changed = [line for line, original in zip(settings, theirs, strict=True) if line != original]
-    assert changed in ([], [f'Architecture = "{ARCHITECTURE}"'])
+    for name in (name for name in packed.namelist() if name.endswith(".md")):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", packed.read(name).decode()):
+            target = os.path.normpath(Path(name).parent / link)
+            assert target in packed.namelist(), f"{name} links to {link}, which the package does not contain"
+
+
+def test_package_is_for_the_architecture_of_its_program(build: Path, tmp_path: Path) -> None:
+    """With another architecture in samconfig.toml, every visit would be a 502."""
+    shutil.copytree(build, tmp_path / "build")
+    program = tmp_path / "build" / "VisitCounter" / "bootstrap"
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for architecture, machine in {"x86_64": "EM_X86_64", "arm64": "EM_AARCH64"}.items():
+        # Where the header of an ELF file has the machine
+        header = bytearray(program.read_bytes())
+        header[18:20] = ENUM_E_MACHINE[machine].to_bytes(2, "little")
+        program.write_bytes(header)
+        pack(tmp_path / "build", tmp_path / "dist")
+        (archive,) = (tmp_path / "dist").glob(f"*-{architecture}.zip")
+        settings["default"]["global"]["parameters"]["parameter_overrides"]["Architecture"] = architecture
+        assert tomllib.loads(zipfile.ZipFile(archive).read("samconfig.toml").decode()) == settings
+    sums = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    checked = subprocess.run(sums, cwd=tmp_path / "dist", check=True, capture_output=True, text=True).stdout
+    assert checked.count(": OK") == 2
 
 
 def test_package_has_the_licences_of_everything_in_the_program(archive: Path) -> None:
@@ -96,14 +121,12 @@ def test_another_folder_makes_the_same_package(archive: Path) -> None:
     """The copy uses the compiled libraries. If one of them contained a folder's name, the program would too."""
     program = zipfile.ZipFile(archive).read(".aws-sam/build/VisitCounter/bootstrap")
     assert not [folder for folder in (ROOT, Path.home()) if str(folder).encode() in program]
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ours = shutil.ignore_patterns("*page-visit-counter*", "*page_visit_counter*")
     # Not in tmp_path, which pytest would keep.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file in files.splitlines():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, folder / file)
+        copy = f"git ls-files -z | xargs -0 cp --parents --preserve --target-directory={folder}"
+        subprocess.run(copy, shell=True, cwd=ROOT, check=True)
         (folder / ".tools").symlink_to(TOOLS.parents[1])
         for compiled in (ROOT / "target" / "release", *ROOT.glob("target/*-linux-gnu")):
             shutil.copytree(compiled, folder / "target" / compiled.name, ignore=ours)

@@ -5,65 +5,51 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from conftest import ROOT, STACK, TEMPLATE, Cloud
 
 
-class Values(NamedTuple):
-    good: list[str]
-    bad: list[str]
-    message: str
-    """The message for an owner who sets a bad value."""
-
-
-# The messages come from ConstraintDescription. Only for lists of values, the stand-in has its own.
+# The good values of each, and bad ones.
 VALUES = {
-    "Architecture": Values(["arm64", "x86_64"], ["", "ARM64", "arm", "riscv64"], "['arm64', 'x86_64']"),
-    "CookieMaxAgeDays": Values(
+    "Architecture": (["arm64", "x86_64"], ["", "ARM64", "arm", "riscv64"]),
+    "CookieMaxAgeDays": (
         ["0", "1", "9", "10", "99", "100", "199", "399", "400"],
         ["", "-1", "+7", "1.5", "1e2", "400.0", "401", "499", "1000", "0x10", " 7", "7 ", "7,", "1_0", "٣", "forever"],
-        "must be a whole number of days from 0 to 400",
     ),
-    "MaxConcurrency": Values(
+    "MaxConcurrency": (
         ["-1", "0", "1", "10", "99", "100", "999", "1000"],
         ["", "-2", "+7", "1.5", "1e2", "10.0", "007", "1001", "1999", " 7", "7 ", "٣", "none"],
-        "must be -1 (no limit) or a whole number from 0 (page off) to 1000",
     ),
-    "LogRetentionDays": Values(
+    "LogRetentionDays": (
         ["1", "3", "5", "7", "14", "30", "60", "90"],
         ["", "0", "-1", "2", "15", "14.0", "1e1", "+14", "365"],
-        "['1', '3', '5', '7', '14', '30', '60', '90']",
     ),
-    "AlarmEmail": Values(
+    "AlarmEmail": (
         ["", "owner@example.com", "the.owner+visits@mail.example.org"],
         ["owner", "owner@", "@example.com", "owner@example", "two owners@example.com", "a@example.com,b@example.com"],
-        "must be empty or an e-mail address",
     ),
-    "HttpApi": Values(["on", "off"], ["", "yes", "true", "On"], "['off', 'on']"),
-    "DomainName": Values(
+    "HttpApi": (["on", "off"], ["", "yes", "true", "On"]),
+    "DomainName": (
         ["", "example.com", "visits.example.com", "a.b-c.example.co.uk", "1.example", "xn--bcher-kva.example"]
         + [f"{'a' * 61}.de"],
         ["example", "https://example.com", "example.com/", "example.com.", ".example.com", "Example.com", "a_b.example"]
         + ["*.example.com", "-a.example.com", "a-.example.com", "bücher.example", "203.0.113.7", "a b.example"]
         + [f"{'a' * 64}.de", f"{'a' * 62}.de", f"{'a' * 31}.{'b' * 31}.de"],
-        "must be empty, or a domain like visits.example.com",
     ),
-    "HostedZoneId": Values(
+    "HostedZoneId": (
         ["", "Z0123456789ABCDEFGHIJ", "Z1UJRXOUMOOFQ8"],
         ["/hostedzone/Z1UJRXOUMOOFQ8", "example.com", "z1ujrxoumoofq8", "Z", "0123456789", f"Z{'A' * 32}"],
-        "must be empty, or the ID of a Route 53 hosted zone",
     ),
-    "CertificateArn": Values(
+    "CertificateArn": (
         ["", "arn:aws:acm:eu-central-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"]
         + ["arn:aws-us-gov:acm:us-gov-west-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"],
         ["01234567-89ab-cdef-0123-456789abcdef", "arn:aws:acm:us-east-1:123456789012:certificate/", "arn:aws:acm"]
         + ["arn:aws:iam::123456789012:server-certificate/example.com", "example.com"],
-        "must be empty, or the ARN of an ACM certificate",
     ),
-    "EmbedOrigins": Values(
+    "EmbedOrigins": (
         ["", " ", ",", "https://example.com https://example.org", "https://example.com,http://localhost:9000"]
         + [" https://example.com, http://localhost:9000,  https://example.org:444, ", "HTTPS://Example.com:443/"]
         + ["https://a-b.blog.example.com:8443", "https://xn--bcher-kva.example", "https://a_b.example.com", "https://x"]
@@ -75,27 +61,37 @@ VALUES = {
         + ["https://example.com:", "https://example.com:x", "https://example.com:8443:8443", "https://example.com;"]
         + ["https://bücher.example", "https://.example.com", "https://[2001:db8::1]", "http://example.com"]
         + ["http://localhost.example.com", "http://127.1", "ftp://localhost", ",".join(["https://example.com"] * 176)],
-        "must be empty, or origins like https://example.com",
     ),
 }
 EACH = pytest.mark.parametrize("parameter", VALUES)
 
 
-def test_samconfig_and_document_have_every_parameter_and_its_default() -> None:
+def test_each_parameter_is_in_samconfig_in_the_document_and_in_this_file_with_its_default() -> None:
     """`sam deploy` prompts for one without a default, and rolling back restores only those in samconfig.toml."""
     defaults = {name: parameter["Default"] for name, parameter in TEMPLATE["Parameters"].items()}
-    assert list(VALUES) == list(defaults)
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["global"]["parameters"]
-    assert settings == {"stack_name": STACK, "parameter_overrides": defaults}
-    rows = re.findall(r"^\| `(\w+)` \| (?:`(\S+)`|empty) \|", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
-    assert dict(rows) == defaults
+    assert settings["stack_name"] == STACK
+    document = (ROOT / "docs" / "deploying.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]+)`|empty) \|", document, re.MULTILINE)
+    places = {
+        "samconfig.toml (parameter_overrides)": settings["parameter_overrides"],
+        "docs/deploying.md (the table of parameters)": dict(rows),
+        "VALUES in tests/deploy/test_parameters.py": {name: defaults.get(name) for name in VALUES},
+    }
+    wrong = [
+        f"{name} in {place}: {found.get(name, 'missing')!r}, but {defaults.get(name, 'missing')!r} in template.yaml"
+        for place, found in places.items()
+        for name in sorted({*defaults, *found})
+        if found.get(name) != defaults.get(name)
+    ]
+    assert not wrong, "\n".join(["Each parameter belongs in each of these places, with its default:", *wrong])
 
 
 @EACH
 def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> None:
-    values = VALUES[parameter]
-    accepted = [value for value in values.good + values.bad if accepts(TEMPLATE["Parameters"][parameter], value)]
-    assert accepted == values.good
+    good, bad = VALUES[parameter]
+    assert [value for value in good + bad if accepts(TEMPLATE["Parameters"][parameter], value)] == good
+    assert TEMPLATE["Parameters"][parameter]["ConstraintDescription"].startswith("must be ")
 
 
 @pytest.mark.parametrize(
@@ -104,29 +100,10 @@ def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> No
 )
 def test_function_accepts_every_good_value(artifact: Path, parameter: str, variable: str) -> None:
     """With a bad value it would not start, or leave out an origin. Its own tests show both."""
-    logs = {value: log_of(artifact, variable, value) for value in VALUES[parameter].good}
-    assert [value for value, log in logs.items() if '"message":"start"' in log] == VALUES[parameter].good
+    good, _ = VALUES[parameter]
+    logs = {value: log_of(artifact, variable, value) for value in good}
+    assert [value for value, log in logs.items() if '"message":"start"' in log] == good
     assert [value for value, log in logs.items() if variable in log] == []
-
-
-@EACH
-def test_stand_in_rejects_bad_values_and_says_what_is_expected(cloud: Cloud, build: Path, parameter: str) -> None:
-    cloudformation = cloud.client("cloudformation")
-    # CloudFormation needs the address of an uploaded function.
-    body = (build / "template.yaml").read_text().replace("CodeUri: VisitCounter", "CodeUri: s3://bucket/key")
-    for value in VALUES[parameter].bad[:4]:
-        with pytest.raises(cloudformation.exceptions.ClientError) as refused:
-            cloudformation.create_change_set(
-                StackName=f"{STACK}-refused",
-                ChangeSetName="refused",
-                ChangeSetType="CREATE",
-                TemplateBody=body,
-                Parameters=[{"ParameterKey": parameter, "ParameterValue": value}],
-                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            )
-        # AWS words the beginning differently: Parameter NAME failed to satisfy constraint: must be ...
-        assert parameter in str(refused.value)
-        assert VALUES[parameter].message in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +126,7 @@ def accepts(parameter: dict[str, Any], value: str) -> bool:
     if "AllowedValues" in parameter:
         return value in parameter["AllowedValues"]
     short = len(value) <= parameter.get("MaxLength", len(value))
-    return short and re.fullmatch(parameter["AllowedPattern"], value) is not None
+    return short and re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
 
 
 def log_of(bootstrap: Path, variable: str, value: str) -> str:
