@@ -25,15 +25,8 @@ pub(crate) fn visit(received: Received, set_cookie: &HeaderValue, cookie_days: u
 
 /// Renders the short page of an answer that is not a visit; `home` leads to the page.
 pub(crate) fn notice(status: StatusCode, text: &str, home: &str) -> String {
-    render(&Notice {
-        title: match status {
-            StatusCode::NOT_FOUND => "Page not found",
-            _ => "Not allowed",
-        },
-        text,
-        set_cookie: None,
-        home,
-    })
+    let title = if status == StatusCode::NOT_FOUND { "Page not found" } else { "Not allowed" };
+    render(&Notice { title, text, set_cookie: None, home })
 }
 
 /// Renders the short page after the cookie's deletion; `set_cookie` is the answer's own `Set-Cookie`.
@@ -114,6 +107,10 @@ mod tests {
     use proptest::{collection, prelude::*};
 
     use super::*;
+    use crate::{
+        Settings,
+        count_cookie::{self, Jar},
+    };
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
@@ -125,6 +122,35 @@ mod tests {
         ) {
             let page = String::from_iter(letters).repeat(times);
             prop_assert_eq!(io::read_to_string(GzDecoder::new(&*gzip(&page))).unwrap(), page);
+        }
+    }
+
+    /// Half as much again as the page needs today. What it sends is most of what a visit costs.
+    const MAX_COMPRESSED_BYTES: usize = 6_200;
+
+    #[test]
+    fn the_page_is_small() {
+        for received in [Received::Nothing, Received::Malformed, Received::Count(u64::MAX.into())] {
+            let set_cookie = count_cookie::set(received.next(), &Settings::default(), Jar::OwnSite { secure: true });
+            let bytes = gzip(&visit(received, &set_cookie, 400)).len();
+            assert!(
+                bytes <= MAX_COMPRESSED_BYTES,
+                "The page has {bytes} bytes when it is compressed, and may have {MAX_COMPRESSED_BYTES}. Shorten \
+                 src/page/page.html or page.css, or raise MAX_COMPRESSED_BYTES in src/page/mod.rs: \
+                 docs/cost-and-scale.md says what bytes cost."
+            );
+        }
+    }
+
+    #[test]
+    fn the_page_says_how_long_the_cookie_is_kept() {
+        for (days, words) in [
+            (0, "keep the cookie\nuntil it closes. A browser that restores its tabs keeps it longer."),
+            (1, "keep the cookie\nfor up to 1 day."),
+            (400, "keep the cookie\nfor up to 400 days."),
+        ] {
+            let page = visit(Received::Nothing, &HeaderValue::from_static(""), days);
+            assert!(page.contains(words), "{days}: {page}");
         }
     }
 
