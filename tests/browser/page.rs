@@ -597,7 +597,7 @@ fn pictures() {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
                 browser.screenshot(&file).await.unwrap();
             };
-            browser.resize(1000, 900).await;
+            browser.resize(1000, 880).await;
             browser.goto(site.url("/")).await.unwrap();
             picture("0").await;
             for ([before, after], pressed) in
