@@ -143,19 +143,6 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_how_long_the_cookie_is_kept() {
-        for (days, words) in [
-            (0, "keep the cookie until it closes. A browser that restores its tabs keeps it longer."),
-            (1, "keep the cookie for up to 1 day."),
-            (400, "keep the cookie for up to 400 days."),
-        ] {
-            let page = visit(Received::Nothing, &HeaderValue::from_static(""), days);
-            let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(page.contains(words), "{days}: {page}");
-        }
-    }
-
-    #[test]
     fn long_numbers_get_smaller_type() {
         for (sent, class) in [(99_998, ""), (99_999, "long"), (9_999_998, "long"), (9_999_999, "longest")] {
             let page = visit(Received::Count(sent.into()), &HeaderValue::from_static(""), 400);

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, fs};
 
 use json_patch::merge;
+use page_visit_counter::Settings;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -70,17 +71,21 @@ fn each_sample_gets_its_answer() {
     assert_eq!(files.collect::<BTreeMap<_, _>>(), expected.collect());
 }
 
+/// Each with another lifetime of the cookie.
 #[test]
 fn the_page_tells_each_of_its_stories() {
     let mut greatest_count = sample("return_visit");
     greatest_count["cookies"] = json!([format!("count={}", u64::MAX)]);
-    for (story, event) in [
-        ("first_visit", sample("first_visit")),
-        ("return_visit", sample("return_visit")),
-        ("malformed_count", sample("malformed_count")),
-        ("greatest_count", greatest_count),
+    for (story, days, event) in [
+        ("first_visit", "400", sample("first_visit")),
+        ("return_visit", "1", sample("return_visit")),
+        ("malformed_count", "0", sample("malformed_count")),
+        ("greatest_count", "30", greatest_count),
     ] {
-        let page = Answer::to(event.to_string().as_bytes(), "").unwrap().body;
+        let days = |name: &str| (name == "COUNT_COOKIE_MAX_AGE_DAYS").then(|| days.to_owned());
+        let answer =
+            page_visit_counter::answer(serde_json::from_value(event).unwrap(), &Settings::read(days).unwrap()).unwrap();
+        let page = Answer::read(&serde_json::to_value(answer).unwrap()).body;
         // The style is compared by its hash in the Content-Security-Policy.
         let (_, rest) = page.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
