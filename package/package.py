@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # The documents that an owner needs. They link only to each other.
 DOCUMENTS = ["cost-and-scale.md", "custom-domain.md", "dashboard.md", "deploying.md", "embed.md"]
-DOCUMENTS += ["deployer-policy.json", "embed.png"]
+DOCUMENTS += ["deployer-policy.json", "github-trust-policy.json", "embed.png"]
 # By the machine in the header of an ELF file: AWS's name for the architecture, and Rust's for the target.
 MACHINES = {62: ("x86_64", "x86_64-unknown-linux-gnu"), 183: ("arm64", "aarch64-unknown-linux-gnu")}
 
