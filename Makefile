@@ -99,7 +99,7 @@ browser-programs: .tools/cargo-lambda/installed browsers
 
 # CI needs all three browsers. Elsewhere, a browser that is not installed is skipped.
 test-browser: .tools/sam/installed browser-programs
-	@echo "== make run and cargo lambda watch with curl, Python and three browsers"
+	@echo "== make run and cargo lambda watch, and the page in three browsers"
 	@skip=; \
 	export AXE_CORE="$$(echo $$PWD/.tools/sam/lib/python3*/site-packages/axe_playwright_python/axe.min.js)"; \
 	for engine in chromium:chromedriver firefox:geckodriver webkit:WebKitWebDriver; do \

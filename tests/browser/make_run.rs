@@ -1,4 +1,4 @@
-//! The page on the developer's own machine: `make run`, `cargo lambda invoke`, and clients with a cookie jar.
+//! The page on the developer's own machine: `make run` and `cargo lambda invoke`.
 
 use std::{
     fs,
@@ -15,12 +15,6 @@ use crate::{
     server_process::{ROOT, ServerProcess, free_port},
     web::WATCH,
 };
-
-/// The count that a page shows.
-fn shown(page: &str) -> Option<u64> {
-    let (_, rest) = page.split_once("<h1><small>Page Count:</small> <b>")?;
-    rest.split_once("</b></h1>")?.0.parse().ok()
-}
 
 #[test]
 fn cargo_lambda_invoke_answers_an_event_with_the_page() {
@@ -102,30 +96,6 @@ fn refused_by_make_run(port: &str, settings: &[&str]) -> String {
     let said = [stdout, stderr].map(|it| String::from_utf8(it).unwrap()).concat();
     assert!(!status.success(), "{said}");
     said
-}
-
-#[test]
-fn real_clients_keep_the_count_over_twenty_visits() {
-    // Each ignores the user's own settings.
-    let curl = "curl --disable --silent --show-error --fail --noproxy '*' --compressed \
-                --write-out '%header{content-encoding}' --cookie $JAR --cookie-jar $JAR $URL";
-    let python = "python3 -c '
-import http.cookiejar as c, os, urllib.request as u
-jar = c.MozillaCookieJar(os.environ[\"JAR\"])
-if os.path.getsize(jar.filename): jar.load()
-visitor = u.build_opener(u.ProxyHandler({}), u.HTTPCookieProcessor(jar))
-print(visitor.open(os.environ[\"URL\"]).read().decode(), end=\"\")
-jar.save()'";
-    for (script, end) in [(curl, "</html>gzip"), (python, "</html>")] {
-        let jar = "target/cookies.txt";
-        fs::write(Path::new(ROOT).join(jar), "").unwrap();
-        for count in 1..=20 {
-            let mut client = Command::new("sh");
-            let page = run(client.args(["-c", script]).env("JAR", jar).env("URL", &WATCH.url));
-            assert_eq!(shown(&page), Some(count), "{script}");
-            assert!(page.ends_with(end), "{page}");
-        }
-    }
 }
 
 /// Returns what a program prints. The program must succeed.
