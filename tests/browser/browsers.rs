@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::{
     server_process::{ROOT, ServerProcess, free_port},
-    web::{WEB, until},
+    web::{WEB, retry},
 };
 
 /// Closed browsers, which later tests use again, because starting one takes longer than most tests.
@@ -201,7 +201,7 @@ impl Browser {
 
     /// Waits until an element has the wanted text, on this page or on one that replaces it.
     pub(crate) async fn text_once(&self, css: &str, wanted: impl Fn(&str) -> bool) -> String {
-        until(async || {
+        retry(async || {
             let found = async { self.find(By::Css(css)).await?.text().await };
             let text = found.await.map_err(|error| format!("{css}: {error}"))?;
             if wanted(&text) { Ok(text) } else { Err(format!("{css} stays {text:?}")) }
@@ -253,7 +253,7 @@ impl Browser {
         // The driver waits for the page after a link, but may not wait for the page after a form's redirect.
         // If the new page gets a process of its own (another site, or another Cross-Origin-Opener-Policy) at
         // the moment of the question, WebKit's driver never answers. It answers the next question.
-        until(async || {
+        retry(async || {
             let is_present = timeout(Duration::from_secs(3), page.is_present()).await;
             if matches!(is_present, Ok(Ok(false))) { Ok(()) } else { Err(format!("{css} leads nowhere")) }
         })
@@ -286,7 +286,7 @@ impl Browser {
         } else {
             self.set_window_rect(0, 0, width, height).await.unwrap();
         }
-        until(async || {
+        retry(async || {
             let found = self.run("return innerWidth").await;
             if found == width { Ok(()) } else { Err(format!("the window is {found} pixels wide, not {width}")) }
         })

@@ -75,12 +75,12 @@ fn make_run_serves_this_machine_only_and_shows_what_is_saved() {
         page.contains(wanted).then_some(())
     };
     let command = ["make", "-C", "target/copy", "run", &format!("PORT={port}")];
-    let patience = Duration::from_secs(300);
-    let (_server, ()) = ServerProcess::start("copy", &command, patience, || ask("How this visit was counted"));
+    let timeout = Duration::from_secs(300);
+    let (_server, ()) = ServerProcess::start("copy", &command, timeout, || ask("How this visit was counted"));
     let page = copy.join("src/page/page.html");
     let text = fs::read_to_string(&page).unwrap();
     fs::write(page, text.replace("How this visit was counted", "Saved")).unwrap();
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     while ask("Saved").is_none() {
         assert!(Instant::now() < deadline, "the page does not change");
         thread::sleep(Duration::from_millis(100));

@@ -34,7 +34,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Starts a command in the project's folder, and writes its output to a file in `target` with this name. Asks until
     /// there is an answer, and returns it.
-    pub(crate) fn start<T>(name: &str, command: &[&str], patience: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
+    pub(crate) fn start<T>(name: &str, command: &[&str], timeout: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
         let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
         let output = File::create(&log).unwrap();
         let mut child = Command::new("sh")
@@ -49,7 +49,7 @@ impl ServerProcess {
             .unwrap();
         let lifeline = child.stdin.take();
         let mut server = Self { child, lifeline, log };
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(answer) = ask() {
                 return (server, answer);

@@ -50,7 +50,7 @@ pub(crate) static WATCH: LazyLock<Watch> = LazyLock::new(Watch::start);
 pub(crate) static WEB: LazyLock<Web> = LazyLock::new(Web::start);
 
 /// Asks again and again until there is an answer, and returns it. After 30 seconds, fails with the last error.
-pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub(crate) async fn retry<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     // Long enough for a busy machine. On an idle one, everything takes a moment.
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -72,7 +72,7 @@ pub(crate) struct Watch {
 impl Watch {
     fn start() -> Self {
         // Long enough to build the function from nothing on a small machine.
-        let patience = Duration::from_secs(600);
+        let timeout = Duration::from_secs(600);
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
         let origins = format!("COUNT_EMBED_ORIGINS=https://{BLOG} https://{SHOP} https://{NEIGHBOUR}");
@@ -85,7 +85,7 @@ impl Watch {
             let output = curl.args(options.split(' ')).arg(format!("{url}/robots.txt")).output().expect("curl");
             String::from_utf8(output.stdout).ok().filter(|answer| !answer.is_empty())
         };
-        let (process, answer) = ServerProcess::start("watch", &command, patience, ask);
+        let (process, answer) = ServerProcess::start("watch", &command, timeout, ask);
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}\n{}", process.log());
         // By default, cargo-lambda would add headers that let any site read an answer.
         assert!(!answer.contains("\naccess-control-"), "{answer}");
@@ -232,7 +232,7 @@ impl Site {
 
     /// Waits until the site has answered this many wanted requests, and returns the last.
     pub(crate) async fn recorded(&self, times: usize, wanted: impl Fn(&Exchange) -> bool) -> Exchange {
-        until(async || {
+        retry(async || {
             let record = self.record();
             let exchange = record.iter().filter(|it| wanted(it)).nth(times - 1);
             exchange.cloned().ok_or_else(|| format!("not answered: {record:#?}"))

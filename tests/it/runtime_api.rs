@@ -33,7 +33,7 @@ use tokio::{
 };
 
 /// Longer than any visit takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of an answer, or of the invocation error that was reported instead.
 type Outcome<T> = Result<T, T>;
@@ -87,7 +87,7 @@ impl RuntimeApi {
         let (sender, receiver) = blocking::channel();
         assert!(self.shared.events.send((event.into(), sender)).is_ok());
         let json = |body: Bytes| serde_json::from_slice(&body).unwrap();
-        receiver.recv_timeout(PATIENCE).unwrap().map(json).map_err(json)
+        receiver.recv_timeout(TIMEOUT).unwrap().map(json).map_err(json)
     }
 
     /// Makes it answer 500 to the next answer.
@@ -98,7 +98,7 @@ impl RuntimeApi {
     /// Waits until the function polls.
     pub(crate) fn wait_for_poll(&self) {
         self.runtime
-            .block_on(async { timeout(PATIENCE, self.shared.polled.notified()).await })
+            .block_on(async { timeout(TIMEOUT, self.shared.polled.notified()).await })
             .expect("the function must poll");
     }
 
@@ -192,7 +192,7 @@ impl Function {
 
     /// Waits until the program ends by itself, and returns its status and its whole log.
     pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
