@@ -1,13 +1,7 @@
 //! What a visit costs, compared with the smallest possible `lambda_http` function that compresses the same page.
 //! `docs/benchmarks.md` explains the figures.
 
-use std::{
-    env, fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{self, Command},
-    time::Instant,
-};
+use std::{env, fs, io::Write, process::Command};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::DeflateEncoder};
@@ -16,13 +10,12 @@ use serde_json::{Value, json};
 use crate::{
     answer::Answer,
     front_doors::sample,
-    runtime_api::{Function, RuntimeApi, counter},
+    function::{Function, counter},
 };
 
 /// What is measured, and its limit: the counter may need at most this many times what the constant page needs. For
-/// callgrind's figures, this ratio hardly depends on the compiler and the C library. Time and memory are only printed.
-const ROWS: [(&str, Option<f64>); 8] = [
-    ("start to first poll (µs)", None),
+/// callgrind's figures, this ratio hardly depends on the compiler and the C library. Memory is only printed.
+const ROWS: [(&str, Option<f64>); 7] = [
     ("peak resident memory (KiB)", None),
     ("answer's body (bytes)", Some(1.0)),
     ("answer (bytes)", None),    // data transfer is the largest part of what a visit costs
@@ -34,18 +27,12 @@ const ROWS: [(&str, Option<f64>); 8] = [
 
 /// The visits of two runs. The difference between the runs does not include the start.
 const RUNS: [u64; 2] = [100, 500];
-/// Starts that are timed.
-const STARTS: usize = 25;
 
 #[test]
 #[ignore = "needs valgrind and release builds: make test-cost"]
 #[expect(clippy::cast_precision_loss, reason = "every figure is far below 2 to the power of 52")]
 fn a_visit_costs_no_more_than_permitted() {
-    // On one processor, because an execution environment has at most one.
-    let pin = ["--all-tasks", "--cpu-list", "--pid", "0", &process::id().to_string()];
-    let pinned = Command::new("taskset").args(pin).output().unwrap();
-    assert!(pinned.status.success(), "{pinned:?}");
-    let [ours, theirs] = [counter(), constant_page()].map(|program| costs(&program));
+    let [ours, theirs] = [&counter(), &constant_page()].map(|program| costs(program));
     let mut exceeded = Vec::new();
     for (((name, limit), ours), theirs) in ROWS.into_iter().zip(ours).zip(theirs) {
         let ratio = ours as f64 / theirs as f64;
@@ -57,10 +44,10 @@ fn a_visit_costs_no_more_than_permitted() {
 }
 
 /// The function's own page, compiled into the smallest function.
-fn constant_page() -> PathBuf {
+fn constant_page() -> String {
     let target = env::current_dir().unwrap().join("target");
-    let (page, folder) = (target.join("constant_page.html"), target.join("lambda-cost"));
-    let html = Answer::read(&visit(&start(&counter(), "").0, &sample("return_visit"))).body;
+    let page = target.join("constant_page.html");
+    let html = Answer::read(&Function::start(&[]).invoke(sample("return_visit").to_string()).unwrap()).body;
     // Do not touch an unchanged file: Cargo would compile the program again.
     if fs::read_to_string(&page).ok().as_ref() != Some(&html) {
         fs::write(&page, html).unwrap();
@@ -71,38 +58,14 @@ fn constant_page() -> PathBuf {
     let flags = env::var_os("RELEASE_RUSTFLAGS").unwrap_or_default();
     build.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", target);
     assert!(build.env("PAGE", page).status().unwrap().success());
-    folder.join("constant_page/bootstrap")
-}
-
-/// Starts a program behind a Runtime API, and waits until it polls.
-fn start(program: &Path, wrapper: &str) -> (RuntimeApi, Function) {
-    let api = RuntimeApi::start();
-    let mut words = wrapper.split_whitespace().map(PathBuf::from).chain([program.to_owned()]);
-    let mut command = Command::new(words.next().unwrap());
-    let variables = [("AWS_LAMBDA_RUNTIME_API", &*api.address.to_string())];
-    let function = Function::spawn(command.args(words), variables);
-    api.wait_for_poll();
-    (api, function)
-}
-
-/// Sends an event to the polling function, and waits until it polls again.
-fn visit(api: &RuntimeApi, event: &Value) -> Value {
-    let answer = api.invoke(event.to_string()).unwrap();
-    api.wait_for_poll();
-    answer
+    "target/lambda-cost/constant_page/bootstrap".to_owned()
 }
 
 /// The figures in [`ROWS`].
-fn costs(program: &Path) -> [u64; ROWS.len()] {
+fn costs(program: &str) -> [u64; ROWS.len()] {
     let event = sample("return_visit");
-    let mut starts = [(); STARTS].map(|()| {
-        let before = Instant::now();
-        drop(start(program, ""));
-        before.elapsed().as_micros()
-    });
-    starts.sort_unstable();
-    let (api, function) = start(program, "");
-    let answer = (0..1_000).map(|_| visit(&api, &event)).last().unwrap();
+    let function = Function::spawn(&[program], &[]);
+    let answer = (0..1_000).map(|_| function.invoke(event.to_string()).unwrap()).last().unwrap();
     let memory = function.memory_kib("VmHWM");
 
     let body = BASE64_STANDARD.decode(answer["body"].as_str().unwrap()).unwrap().len();
@@ -117,23 +80,21 @@ fn costs(program: &Path) -> [u64; ROWS.len()] {
         let [short, long] = RUNS.map(|visits| instructions(program, &event, visits));
         (long - short) / (RUNS[1] - RUNS[0])
     });
-    let start = u64::try_from(starts[STARTS / 2]).unwrap();
     let answer = body + headers.iter().sum::<usize>();
     let [body, answer, zip] = [body, answer, zip.finish().unwrap().len()].map(|it| it as u64);
-    [start, memory, body, answer, zip, instructions(program, &json!(null), 0), visit, visit_with_cookies]
+    [memory, body, answer, zip, instructions(program, &json!(null), 0), visit, visit_with_cookies]
 }
 
 /// Instructions from the start until the program polls after these visits.
-fn instructions(program: &Path, event: &Value, visits: u64) -> u64 {
+fn instructions(program: &str, event: &Value, visits: u64) -> u64 {
     let report = "target/callgrind.out";
-    let wrapper = format!("valgrind --quiet --tool=callgrind --callgrind-out-file={report}");
-    let (api, function) = start(program, &wrapper);
-    api.wait_for_sleep_of(&function);
+    let output = format!("--callgrind-out-file={report}");
+    let function = Function::spawn(&["valgrind", "--quiet", "--tool=callgrind", &output, program], &[]);
+    function.wait_for_poll();
     for _ in 0..visits {
-        visit(&api, event);
+        function.invoke(event.to_string()).unwrap();
+        function.wait_for_poll();
     }
-    // End it only when it sleeps, so that the number of instructions does not vary.
-    function.wait_for_sleep();
     function.end();
     let report = fs::read_to_string(report).unwrap();
     report.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap().trim().parse().unwrap()

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::Answer,
     requests::{
-        BLOG, FORGET, PARTITIONED, answer_of, forgotten, method_not_allowed, not_found, prefetch_refused, visit,
+        AHEAD, BLOG, FORGET, PARTITIONED, answer_of, forgotten, method_not_allowed, not_found, refused, visit,
         visit_headers,
     },
 };
@@ -41,7 +41,7 @@ fn samples() -> BTreeMap<&'static str, Answer> {
         ("reset", answer_of(303).header("location", "./").set_cookie(FORGET)),
         ("forget", forgotten()),
         ("favicon", not_found()),
-        ("prefetch", prefetch_refused()),
+        ("prefetch", refused(AHEAD)),
         ("embedded_return_visit", visit(3).set_cookie(partitioned).text("3\n").readable_from(BLOG)),
         ("http_api_first_visit", visit(1).gzip()),
         ("http_api_return_visit", visit(3).gzip()),
@@ -165,6 +165,11 @@ pub(crate) fn http_api_payload_1(path: &str, stage: &str) -> Value {
     json!({ "version": "1.0", "path": path, "requestContext": { "path": path, "stage": stage } })
 }
 
+/// A return visit through each front door, and the answer.
+fn return_visits() -> impl Iterator<Item = (&'static str, Answer)> {
+    samples().into_iter().filter(|(name, _)| name.ends_with("return_visit"))
+}
+
 /// aws-lambda-rust-runtime issue 786, aws-lambda-web-adapter issue 732.
 #[test]
 fn only_the_header_that_http_forbids_is_left_out() {
@@ -188,78 +193,45 @@ fn only_the_header_that_http_forbids_is_left_out() {
                         headers.insert(header.to_owned(), line.clone());
                     }
                 }
-                let answer = answer(&event).expect("an answer");
-                assert_eq!(answer, expected, "{name} with {header:?}: {line}");
+                assert_eq!(answer(&event).as_ref(), Some(&expected), "{name} with {header:?}: {line}");
             }
         }
     }
 }
 
 /// The fields that the counter reads. Any other field may be absent, null or anything else.
-const READ: [&str; 14] = [
-    "/cookies",
-    "/headers",
-    "/httpMethod",
-    "/method",
-    "/multiValueHeaders",
-    "/path",
-    "/rawPath",
-    "/raw_path",
-    "/requestContext",
-    "/requestContext/elb",
-    "/requestContext/http",
-    "/requestContext/http/method",
-    "/requestContext/path",
-    "/requestContext/stage",
-];
+const READ: &str = "/cookies /headers /httpMethod /method /multiValueHeaders /path /rawPath /raw_path /requestContext \
+                    /requestContext/elb /requestContext/http /requestContext/http/method /requestContext/path \
+                    /requestContext/stage";
 
 #[test]
 fn a_field_that_the_counter_does_not_read_changes_nothing_whatever_it_is() {
-    let mut tried = 0;
-    for (name, expected) in return_visits() {
-        let mut fields = Vec::new();
-        list_fields(&sample(name), "", &mut fields);
-        for (parent, field) in fields {
-            let is_header = parent.ends_with("eaders");
-            if is_header || READ.contains(&&*format!("{parent}/{field}")) {
-                continue;
-            }
-            for value in [
-                None,
-                Some(json!(null)),
-                Some(json!(true)),
-                Some(json!(-1)),
-                Some(json!(1_795_428_000.25)),
-                Some(json!("x")),
-                Some(json!(["x"])),
-                Some(json!({ "x": "x" })),
-            ] {
-                let mut event = sample(name);
-                let object = event.pointer_mut(&parent).unwrap().as_object_mut().unwrap();
-                match value.clone() {
-                    Some(value) => drop(object.insert(field.clone(), value)),
-                    None => drop(object.remove(&field)),
-                }
-                let answer = answer(&event);
-                assert_eq!(answer.as_ref(), Some(&expected), "{name}: {parent}/{field}: {value:?}");
-                tried += 1;
-            }
+    let some =
+        [json!(null), json!(true), json!(-1), json!(1_795_428_000.25), json!("x"), json!(["x"]), json!({ "x": "x" })];
+    for value in some.iter().map(Some).chain([None]) {
+        for (name, expected) in return_visits() {
+            let mut event = sample(name);
+            assert!(replace_unread(&mut event, "", value) > 0, "{name}");
+            assert_eq!(answer(&event).as_ref(), Some(&expected), "{event}");
         }
     }
-    assert!(tried > 500, "{tried}");
 }
 
-/// The fields of an event and of the objects in it, each with the path of its object.
-fn list_fields(object: &Value, path: &str, fields: &mut Vec<(String, String)>) {
-    for (name, value) in object.as_object().into_iter().flatten() {
-        fields.push((path.to_owned(), name.clone()));
-        list_fields(value, &format!("{path}/{name}"), fields);
-    }
-}
-
-/// A return visit through each front door, and the answer.
-fn return_visits() -> impl Iterator<Item = (&'static str, Answer)> {
-    samples().into_iter().filter(|(name, _)| name.ends_with("return_visit"))
+/// Gives every field that the counter does not read this value, or removes it, and returns how many there were.
+fn replace_unread(object: &mut Value, path: &str, value: Option<&Value>) -> usize {
+    let (Some(fields), mut replaced) = (object.as_object_mut(), 0) else { return 0 };
+    fields.retain(|name, field| {
+        let path = format!("{path}/{name}");
+        let is_read = READ.split(' ').any(|read| read == path);
+        if !is_read {
+            replaced += 1;
+            field.clone_from(value.unwrap_or(&Value::Null));
+        } else if path.starts_with("/requestContext") {
+            replaced += replace_unread(field, &path, value);
+        }
+        is_read || value.is_some()
+    });
+    replaced
 }
 
 #[test]

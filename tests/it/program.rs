@@ -1,6 +1,6 @@
 //! The built program behind a Lambda Runtime API, which can also fail.
 
-use std::{net::TcpListener, process::Command, thread};
+use std::thread;
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::Answer,
     front_doors::sample,
-    runtime_api::{Function, RuntimeApi, counter, request_id},
+    function::{Function, counter, request_id},
 };
 
 /// A browser that visits the page over and over.
@@ -23,8 +23,8 @@ impl Browser {
     }
 
     #[track_caller]
-    fn visit(&mut self, api: &RuntimeApi) {
-        let answer = api.invoke(self.event.to_string()).unwrap();
+    fn visit(&mut self, function: &Function) {
+        let answer = function.invoke(self.event.to_string()).unwrap();
         self.count += 1;
         assert_counts(&answer, self.count);
         let cookie = answer["cookies"][0].as_str().unwrap();
@@ -43,10 +43,9 @@ fn assert_counts(answer: &Value, count: u64) {
 
 /// Returns what the program logs about these events.
 fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
-    let api = RuntimeApi::start();
-    let function = Function::start(api.address, variables);
+    let function = Function::start(variables);
     for event in events {
-        api.invoke(event.to_string()).ok();
+        function.invoke(event.to_string()).ok();
     }
     function.end()
 }
@@ -55,8 +54,7 @@ fn log_of(variables: &[(&str, &str)], events: &[Value]) -> Vec<String> {
 
 #[test]
 fn reports_an_event_that_is_not_http_names_the_request_and_serves_the_next_visit() {
-    let api = RuntimeApi::start();
-    let function = Function::start(api.address, &[]);
+    let function = Function::start(&[]);
     let mut browser = Browser::new();
     let events = [
         &b"{\"version\":\"2.0\","[..],
@@ -66,13 +64,13 @@ fn reports_an_event_that_is_not_http_names_the_request_and_serves_the_next_visit
         br#"{"Records":[{"eventSource":"aws:sqs","body":"count=7"}]}"#,
     ];
     for event in events {
-        let error = api.invoke(event).unwrap_err();
+        let error = function.invoke(event).unwrap_err();
         assert_eq!(error["errorType"], "NotAnHttpRequest");
         let message = error["errorMessage"].as_str().unwrap();
         for door in ["Function URL", "API Gateway", "Load Balancer", "Lattice"] {
             assert!(message.contains(door), "{message}");
         }
-        browser.visit(&api);
+        browser.visit(&function);
     }
     let log = function.end();
     let requests = log.iter().filter(|line| !line.contains("INFO")).map(|line| {
@@ -88,8 +86,7 @@ fn reports_an_event_that_is_not_http_names_the_request_and_serves_the_next_visit
 
 #[test]
 fn counts_a_visit_however_much_a_stranger_sends_with_it_and_logs_no_error() {
-    let api = RuntimeApi::start();
-    let function = Function::start(api.address, &[]);
+    let function = Function::start(&[]);
     let many = (0..30_000).map(|number| (format!("x{number}"), json!("")));
     let sent = [
         json!({ "headers": { "referer": "x".repeat(10 * 1024) } }),
@@ -100,11 +97,21 @@ fn counts_a_visit_however_much_a_stranger_sends_with_it_and_logs_no_error() {
     for difference in &sent {
         let mut event = sample("return_visit");
         json_patch::merge(&mut event, difference);
-        assert_counts(&api.invoke(event.to_string()).unwrap(), 3);
+        assert_counts(&function.invoke(event.to_string()).unwrap(), 3);
     }
     let log = function.end();
     assert_eq!(log.len(), 1 + sent.len(), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:#?}");
+}
+
+#[test]
+fn an_answer_that_lambda_refuses_is_logged_with_its_request_and_the_next_visit_counts() {
+    let function = Function::start(&[]);
+    function.refuse_next_answer();
+    assert_counts(&function.invoke(sample("return_visit").to_string()).unwrap(), 3);
+    Browser::new().visit(&function);
+    let log = function.end();
+    assert!(log.iter().any(|line| line.contains("500") && line.contains(&request_id(1))), "{log:#?}");
 }
 
 // The log
@@ -187,13 +194,21 @@ fn never_logs_a_cookie_an_address_or_a_user_agent() {
 // Settings
 
 #[test]
-fn does_not_start_with_an_invalid_lifetime_and_says_why() {
-    for value in ["", "401", "forever"] {
-        let api = RuntimeApi::start();
-        let function = Function::start(api.address, &[("COUNT_COOKIE_MAX_AGE_DAYS", value)]);
-        let message = assert_ends_with_a_message(function);
-        let expected = format!("COUNT_COOKIE_MAX_AGE_DAYS={value:?} is not a whole number of days");
-        assert!(message.starts_with(&expected), "{message}");
+fn a_program_that_cannot_start_says_why() {
+    for (variable, why) in [
+        ("COUNT_COOKIE_MAX_AGE_DAYS=", "=\"\" is not a whole number of days"),
+        ("COUNT_COOKIE_MAX_AGE_DAYS=401", "=\"401\" is not a whole number of days"),
+        ("COUNT_COOKIE_MAX_AGE_DAYS=forever", "=\"forever\" is not a whole number of days"),
+        ("--unset=AWS_LAMBDA_RUNTIME_API", "make run"),
+        ("AWS_LAMBDA_RUNTIME_API=127.0.0.1:9", "Connect"), // nobody listens
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=much", "panicked at "), // in lambda_runtime
+    ] {
+        let (status, log) = Function::spawn(&["env", variable, &counter()], &[]).ended();
+        assert!(matches!(status.code(), Some(1..)), "{variable}: {status}: {log:#?}");
+        let last = log.last().expect("a line in the log");
+        let last: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("not JSON: {last}"));
+        assert_eq!(last["level"], "ERROR");
+        assert!(last["message"].as_str().unwrap().contains(why), "{variable}: {last}");
     }
 }
 
@@ -211,52 +226,6 @@ fn starts_without_an_invalid_origin_and_names_it() {
     assert_eq!((&log[2]["message"], &log[3]["embedded"]), (&json!("start"), &json!(true)));
 }
 
-#[test]
-fn outside_lambda_it_says_how_to_see_the_page() {
-    let function = Function::spawn(&mut Command::new(counter()), []);
-    assert!(assert_ends_with_a_message(function).contains("make run"));
-}
-
-// A Runtime API that fails
-
-#[test]
-fn an_answer_that_lambda_refuses_is_logged_with_its_request_and_the_next_visit_counts() {
-    let api = RuntimeApi::start();
-    let function = Function::start(api.address, &[]);
-    api.refuse_next_answer();
-    assert_counts(&api.invoke(sample("return_visit").to_string()).unwrap(), 3);
-    Browser::new().visit(&api);
-    let log = function.end();
-    assert!(log.iter().any(|line| line.contains("500") && line.contains(&request_id(1))), "{log:#?}");
-}
-
-#[test]
-fn a_panic_is_a_line_in_the_log() {
-    let api = RuntimeApi::start();
-    // lambda_runtime panics.
-    let function = Function::start(api.address, &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]);
-    assert!(assert_ends_with_a_message(function).starts_with("panicked at "));
-}
-
-#[test]
-fn without_a_runtime_api_the_program_ends_with_a_message() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
-    assert_ends_with_a_message(Function::start(nobody, &[]));
-}
-
-/// Waits until the program ends with a failure, and returns its last message.
-#[track_caller]
-fn assert_ends_with_a_message(function: Function) -> String {
-    let (status, log) = function.ended();
-    assert!(matches!(status.code(), Some(1..)), "{status}: {log:#?}");
-    let last = log.last().expect("a line in the log");
-    let last: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("not JSON: {last}"));
-    assert_eq!(last["level"], "ERROR");
-    last["message"].as_str().filter(|message| !message.is_empty()).expect("a message").to_owned()
-}
-
 // Many visits
 
 /// After this many visits, the program has allocated all the memory that it keeps.
@@ -264,11 +233,10 @@ const WARM_UP: u64 = 5_000;
 const VISITS: u64 = 15_000;
 
 fn load(browsers: u64, variables: &[(&str, &str)]) {
-    let api = RuntimeApi::start();
-    let function = Function::start(api.address, variables);
+    let function = Function::start(variables);
     let mut crowd: Vec<_> = (0..browsers).map(|_| Browser::new()).collect();
     let resident = [WARM_UP, VISITS - WARM_UP].map(|visits| {
-        let visit = |browser: &mut Browser| (0..visits.div_ceil(browsers)).for_each(|_| browser.visit(&api));
+        let visit = |browser: &mut Browser| (0..visits.div_ceil(browsers)).for_each(|_| browser.visit(&function));
         thread::scope(|scope| {
             for browser in &mut crowd {
                 scope.spawn(|| visit(browser));

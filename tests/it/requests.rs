@@ -72,24 +72,14 @@ pub(crate) fn not_found() -> Answer {
     notice(404, "Page not found: There is nothing at this address.")
 }
 
-pub(crate) fn prefetch_refused() -> Answer {
-    refused("A visit counts when you open the page, not when your browser loads it in advance.")
-}
+pub(crate) const AHEAD: &str = "A visit counts when you open the page, not when your browser loads it in advance.";
+const UNSEEN: &str = "This page cannot be shown inside another page.";
+const UNLISTED: &str = "The owner of this counter has not allowed that site to show the count.";
+const NOT_A_BUTTON: &str = "Another site tried to change your count. Only the counter’s own buttons can do that.";
 
-fn refused(words: &str) -> Answer {
-    notice(403, &format!("Not allowed: {words}"))
-}
-
-fn unseen_refused() -> Answer {
-    refused("This page cannot be shown inside another page.")
-}
-
-fn site_refused() -> Answer {
-    refused("The owner of this counter has not allowed that site to show the count.")
-}
-
-fn button_refused() -> Answer {
-    refused("Another site tried to change your count. Only the counter’s own buttons can do that.")
+/// The answer that says why a request is refused.
+pub(crate) fn refused(why: &str) -> Answer {
+    notice(403, &format!("Not allowed: {why}"))
 }
 
 pub(crate) fn method_not_allowed(path: &str) -> Answer {
@@ -279,7 +269,7 @@ fn another_site_cannot_delete_the_cookie() {
         "origin: null\nhost: example.com",
     ] {
         for path in ["/reset", "/forget"] {
-            assert_answer_everywhere(&format!("POST {path}\n{from_elsewhere}"), &button_refused());
+            assert_answer_everywhere(&format!("POST {path}\n{from_elsewhere}"), &refused(NOT_A_BUTTON));
         }
     }
 }
@@ -301,20 +291,20 @@ fn the_answer_to_another_method_says_which_are_allowed() {
 #[test]
 fn a_request_whose_answer_nobody_sees_is_refused() {
     for (headers, expected) in [
-        ("sec-purpose: prefetch", prefetch_refused()),
-        ("sec-purpose: prefetch;prerender", prefetch_refused()),
-        ("purpose: prefetch", prefetch_refused()),
-        ("purpose: Preview", prefetch_refused()),
-        ("x-purpose: preview", prefetch_refused()),
-        ("x-moz: prefetch", prefetch_refused()),
-        ("purpose: other\npurpose: preview", prefetch_refused()),
-        ("sec-fetch-dest: image\nsec-fetch-mode: no-cors", unseen_refused()),
-        ("sec-fetch-dest: image\nsec-fetch-mode: cors", unseen_refused()),
-        ("sec-fetch-dest: script", unseen_refused()),
-        ("sec-fetch-dest: iframe\nsec-fetch-mode: navigate", unseen_refused()),
-        ("sec-fetch-dest: empty\nsec-fetch-mode: no-cors", unseen_refused()),
-        ("sec-fetch-mode: no-cors", unseen_refused()),
-        ("sec-fetch-dest: ", unseen_refused()),
+        ("sec-purpose: prefetch", refused(AHEAD)),
+        ("sec-purpose: prefetch;prerender", refused(AHEAD)),
+        ("purpose: prefetch", refused(AHEAD)),
+        ("purpose: Preview", refused(AHEAD)),
+        ("x-purpose: preview", refused(AHEAD)),
+        ("x-moz: prefetch", refused(AHEAD)),
+        ("purpose: other\npurpose: preview", refused(AHEAD)),
+        ("sec-fetch-dest: image\nsec-fetch-mode: no-cors", refused(UNSEEN)),
+        ("sec-fetch-dest: image\nsec-fetch-mode: cors", refused(UNSEEN)),
+        ("sec-fetch-dest: script", refused(UNSEEN)),
+        ("sec-fetch-dest: iframe\nsec-fetch-mode: navigate", refused(UNSEEN)),
+        ("sec-fetch-dest: empty\nsec-fetch-mode: no-cors", refused(UNSEEN)),
+        ("sec-fetch-mode: no-cors", refused(UNSEEN)),
+        ("sec-fetch-dest: ", refused(UNSEEN)),
     ] {
         assert_answer_everywhere(&format!("GET /\ncookie: count=2\n{headers}"), &expected);
         assert_answer_everywhere(&format!("HEAD /\n{headers}"), &expected.described());
@@ -371,11 +361,11 @@ fn a_listed_site_may_read_answers_that_are_not_visits() {
     for (request, expected) in [
         ("GET /x", not_found()),
         ("PUT /", method_not_allowed("/")),
-        ("POST /reset", button_refused()),
-        ("POST /forget", button_refused()),
+        ("POST /reset", refused(NOT_A_BUTTON)),
+        ("POST /forget", refused(NOT_A_BUTTON)),
         ("OPTIONS /", method_not_allowed("/")),
         ("OPTIONS /x\naccess-control-request-method: GET", not_found()),
-        ("GET /\nsec-purpose: prefetch;prerender", prefetch_refused()),
+        ("GET /\nsec-purpose: prefetch;prerender", refused(AHEAD)),
         ("HEAD /", visit_headers().text("")),
     ] {
         let answer = answer(LISTED, &fetch(request, BLOG, "cross-site")).words();
@@ -395,10 +385,10 @@ fn a_fetch_from_any_other_site_is_refused() {
         "",
     ] {
         for site in ["cross-site", "same-site", "none", ""] {
-            assert_answer_everywhere(&fetch("GET /", origin, site), &site_refused());
-            assert_answer_everywhere(&fetch("HEAD /", origin, site), &site_refused().described());
+            assert_answer_everywhere(&fetch("GET /", origin, site), &refused(UNLISTED));
+            assert_answer_everywhere(&fetch("HEAD /", origin, site), &refused(UNLISTED).described());
         }
-        assert_answer_everywhere(&format!("GET /\norigin: {origin}\nhost: visits.example.com"), &site_refused());
+        assert_answer_everywhere(&format!("GET /\norigin: {origin}\nhost: visits.example.com"), &refused(UNLISTED));
     }
 }
 
