@@ -64,13 +64,12 @@ test-rust:
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked
 	PROPTEST_CASES=1000 cargo test --quiet --locked
 
-test-lint: .tools/sam/installed .tools/checkov/installed
+test-lint: .tools/sam/installed
 	@echo "== Licences, the template, the workflows, the crates in tests"
 	cargo-deny --log-level error check licenses bans sources
 	sam validate --lint
 	actionlint
-	.tools/checkov/bin/checkov --config-file tests/deploy/checkov.yaml
-	.tools/checkov/bin/zizmor --offline --quiet .github
+	zizmor --offline --quiet .github
 	cargo fmt --check --all --manifest-path tests/Cargo.toml
 	PAGE="$$PWD/src/page/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
 
@@ -81,7 +80,7 @@ test-program: $(BOOTSTRAP)
 	@echo "== The deployed program: behaviour, log, 30,000 visits"
 	cargo test --locked --test it -- --include-ignored program:: --test-threads=1 --nocapture $(MUST_RUN)
 
-test-deploy: .tools/sam/installed .tools/stand-in/installed .tools/checkov/installed
+test-deploy: .tools/sam/installed .tools/stand-in/installed
 	@echo "== The template: built, deployed to a local stand-in for AWS, visited, deleted"
 	$(PYTHON) -m pytest tests/deploy
 

