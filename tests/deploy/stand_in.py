@@ -1,7 +1,7 @@
 """Starts ministack, the stand-in for AWS, with two additions that the template needs.
 
-ministack rejects an alarm over metric math. Here, such an alarm is stored and described as declared, but never
-evaluated. ministack's Lambda obeys a reserved concurrency, but its CloudFormation does not set it: this does.
+ministack rejects an alarm over metric math: here, such an alarm loses its metrics. ministack's Lambda obeys a reserved
+concurrency, but its CloudFormation does not set it: this does.
 Run this with the interpreter that has ministack.
 """
 
@@ -11,20 +11,11 @@ from ministack.app import main
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
-plain_alarm_record = provisioners._cw_metric_alarm_record
+record = provisioners._cw_metric_alarm_record
 
 
 def alarm_record(name: str, properties: dict) -> dict:
-    if not (metrics := properties.get("Metrics")):
-        return plain_alarm_record(name, properties)
-    record = plain_alarm_record(name, properties | {"MetricName": "-", "Namespace": "-", "Metrics": None})
-    record |= dict.fromkeys(("MetricName", "Namespace", "Statistic", "Period"))
-    # CloudFormation passes booleans and numbers on as text, but CloudWatch's API needs their types.
-    for metric in metrics:
-        metric["ReturnData"] = str(metric.get("ReturnData", True)).lower() == "true"
-        if "MetricStat" in metric:
-            metric["MetricStat"]["Period"] = int(metric["MetricStat"]["Period"])
-    return record | {"Metrics": metrics}
+    return record(name, {"MetricName": "-", "Namespace": "-"} | properties | {"Metrics": None})
 
 
 def reserving(provision: Callable[..., tuple], position: int) -> Callable[..., tuple]:
