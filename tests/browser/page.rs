@@ -214,7 +214,8 @@ fn embed(host: &str, counter: &Site) -> String {
          onunhandledrejection = () => document.title = 'uncaught'
          onpageshow = event => event.persisted && (document.title = 'restored')
          const leave = new URLSearchParams(location.search).get('leave')
-         const leaving = leave && setInterval(() => {{
+         const [{{ type }}] = performance.getEntriesByType('navigation')
+         const leaving = leave && type == 'navigate' && setInterval(() => {{
              if (document.readyState != 'complete' || document.querySelector('#visits output').value == '') return
              clearInterval(leaving)
              location = leave
@@ -257,17 +258,23 @@ async fn a_page_of_the_same_site_shares_the_count(browser: &Browser, counter: &S
 async fn after_back_the_embedded_count_is_a_new_one(browser: &Browser, counter: &Site) {
     let page = embed(NEIGHBOUR, counter);
     let elsewhere = Site(NEIGHBOUR.to_owned()).serve("/elsewhere", "<!doctype html><h1>Elsewhere</h1>");
-    // The page leaves by itself. Firefox would not keep a page in which its driver has just run a script.
-    browser.goto(format!("{page}?leave={elsewhere}")).await.unwrap();
-    browser.text_once("h1", |text| text == "Elsewhere").await;
-    browser.run("history.back()").await;
     let is_counted = |it: &Exchange| it.answer.status == StatusCode::OK && it.request.headers.contains_key("origin");
-    counter.recorded(2, is_counted).await;
-    // WebKit does not keep this page, and loads it again.
-    if browser.engine != Engine::WebKit {
-        browser.text_once("#visits output", |text| text == "2").await;
-        assert_eq!(browser.title().await.unwrap(), "restored");
+    // On a busy machine, Chromium does not always keep the page, and loads it again.
+    for count in [2, 4, 6, 8, 10] {
+        // The page leaves by itself. Firefox would not keep a page in which its driver has just run a script.
+        browser.goto(format!("{page}?leave={elsewhere}")).await.unwrap();
+        browser.text_once("h1", |text| text == "Elsewhere").await;
+        browser.run("history.back()").await;
+        counter.recorded(count, is_counted).await;
+        if browser.engine == Engine::WebKit {
+            return; // its driver does not find a page that is shown again
+        }
+        browser.text_once("#visits output", |text| text == count.to_string()).await;
+        if browser.title().await.unwrap() == "restored" {
+            return;
+        }
     }
+    panic!("the page was loaded again each time");
 }
 
 async fn a_site_that_is_not_listed_gets_no_number_and_does_not_change_the_count(browser: &Browser, counter: &Site) {
@@ -292,13 +299,8 @@ async fn with_cookies_blocked_the_page_stays_at_1_and_says_why(usual: &Browser, 
     browser.close().await;
 }
 
+/// `after_back_the_embedded_count_is_a_new_one` shows that Chromium and Firefox do restore pages that permit it.
 async fn back_and_forward_never_show_an_old_number(browser: &Browser, site: &Site) {
-    let elsewhere = site.serve(
-        "/elsewhere",
-        "<!doctype html><title>new</title>
-         <script>onpageshow = event => event.persisted && (document.title = 'restored')</script>",
-    );
-    browser.goto(elsewhere).await.unwrap();
     browser.goto(site.url("/")).await.unwrap();
     browser.goto(site.url("/nothing-here")).await.unwrap();
     assert_eq!(browser.visit(site.url("/")).await, 2);
@@ -314,12 +316,6 @@ async fn back_and_forward_never_show_an_old_number(browser: &Browser, site: &Sit
         }
         assert_eq!(browser.count().await, count);
         assert_eq!(browser.stored_count().await, Some(count));
-    }
-    // The test proves something only if the browser does restore pages that permit it. WebKit's driver cannot
-    // find a restored page.
-    if browser.engine != Engine::WebKit {
-        browser.back().await.unwrap();
-        assert_eq!(browser.title().await.unwrap(), "restored");
     }
 }
 
