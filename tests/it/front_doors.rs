@@ -12,10 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    requests::{
-        AHEAD, BLOG, FORGET, PARTITIONED, answer_of, forgotten, method_not_allowed, not_found, refused, visit,
-        visit_headers,
-    },
+    requests::{AHEAD, BLOG, FORGET, PARTITIONED, answer_of, forgotten, method_not_allowed, not_found, refused, visit},
 };
 
 pub(crate) fn sample(name: &str) -> Value {
@@ -95,6 +92,7 @@ fn the_page_tells_each_of_its_stories() {
 
 #[test]
 fn each_front_door_has_its_own_way_to_deliver_a_request() {
+    let many_headers: Value = (0..30_000).map(|number| (format!("x{number}"), json!(""))).collect();
     for (name, difference, expected) in [
         // Cookies
         ("return_visit", json!({ "cookies": [] }), visit(1).gzip()),
@@ -108,15 +106,12 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("alb_multi_value_return_visit", cookie_lines(&json!(["count=7", "count=2"])), visit(8).gzip()),
         ("alb_multi_value_return_visit", cookie_lines(&json!(["a=\u{1}", 7, "count=2", null])), visit(3).gzip()),
         ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
-        // A malformed query
-        ("return_visit", json!({ "rawQueryString": "q=\"a b\"&%zz=\u{0}" }), visit(3).gzip()),
+        // However much a stranger sends
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
-        // Methods
-        ("return_visit", json!({ "requestContext": { "http": { "method": "HEAD" } } }), visit_headers().gzip()),
-        ("forget", json!({ "requestContext": { "http": { "method": "\n" } } }), method_not_allowed("/forget")),
-        ("alb_return_visit", json!({ "httpMethod": "\n" }), method_not_allowed("/")),
-        ("rest_api_return_visit", json!({ "httpMethod": "é" }), method_not_allowed("/")),
-        ("vpc_lattice_return_visit", json!({ "method": "G T" }), method_not_allowed("/")),
+        ("return_visit", json!({ "headers": { "x": "x".repeat(10 * 1024) } }), visit(3).gzip()),
+        ("return_visit", json!({ "headers": many_headers }), visit(3).gzip()),
+        ("return_visit", json!({ "cookies": [format!("a={}", "x".repeat(10 * 1024)), "count=2"] }), visit(3).gzip()),
+        ("return_visit", json!({ "body": "x".repeat(6 * 1024 * 1024) }), visit(3).gzip()),
         // Stages
         ("http_api_return_visit", http_api("/prod/", "prod"), visit(3).gzip()),
         ("http_api_return_visit", http_api("/prod", "prod"), answer_of(308).header("location", "prod/")),
@@ -131,8 +126,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("http_api_return_visit", post("/prod", "prod"), method_not_allowed("/prod")),
         // The test button in API Gateway's console sends no `requestContext.path`.
         ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
-        // Plain HTTP between the visitor and the front door
-        ("alb_return_visit", json!({ "headers": { "x-forwarded-proto": "http" } }), visit(3).gzip().over_plain_http()),
+        // Lattice has its own header for the scheme.
         (
             "vpc_lattice_return_visit",
             json!({ "headers": { "x-forwarded-for-proto": ["http"] } }),
@@ -141,7 +135,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
     ] {
         let mut event = sample(name);
         merge(&mut event, &difference);
-        assert_eq!(answer(&event), Some(expected), "{name} with {difference}");
+        assert_eq!(answer(&event), Some(expected), "{name} with {:.200}", difference.to_string());
     }
 }
 
@@ -161,7 +155,7 @@ fn rest_api(path: &str, requested: &str) -> Value {
     json!({ "path": path, "requestContext": { "path": requested } })
 }
 
-pub(crate) fn http_api_payload_1(path: &str, stage: &str) -> Value {
+fn http_api_payload_1(path: &str, stage: &str) -> Value {
     json!({ "version": "1.0", "path": path, "requestContext": { "path": path, "stage": stage } })
 }
 
