@@ -71,24 +71,19 @@ def third_party_licences(target: str) -> str:
     command = f"cargo tree --locked --target {target} --edges normal,no-proc-macro --prefix none"
     tree = output(*command.split())
     crates = sorted({tuple(line.replace(" v", " ").split()[:2]) for line in tree.splitlines()[1:]})
-    apache = None
+    folders = {crate: Path(packages[crate]["manifest_path"]).parent for crate in crates}
+    # The text of this licence is the same for everybody; that of the others names the authors.
+    apache = next(path for folder in folders.values() if (path := folder / "LICENSE-APACHE").exists())
     crates_by_text = defaultdict(list)
-    without_file = []
-    for crate in crates:
-        folder = Path(packages[crate]["manifest_path"]).parent
+    for crate, folder in folders.items():
         files = sorted(path for path in folder.iterdir() if re.match("(?i)(licen[cs]e|copying|notice)", path.name))
+        if not files and "Apache-2.0" in packages[crate]["license"].split(" OR "):
+            files = [apache]
+        if not files:
+            sys.exit(f"The crate {crate[0]} {crate[1]} has no file with its licence. Add the text to its package.")
         for path in files:
             text = "\n".join(line.rstrip() for line in path.read_text().strip().splitlines())
             crates_by_text[text].append(crate)
-            if path.name == "LICENSE-APACHE":
-                apache = apache or text
-        if not files:
-            without_file.append(crate)
-    for crate in without_file:
-        # The text of this licence is the same for everybody; that of the others names the authors.
-        if "Apache-2.0" not in packages[crate]["license"].split(" OR ") or not apache:
-            sys.exit(f"The crate {crate[0]} {crate[1]} has no file with its licence. Add the text to its package.")
-        crates_by_text[apache].append(crate)
     parts = [f"The program contains code from {len(crates)} crates, under these licences.\n"]
     for text, names in sorted(crates_by_text.items(), key=lambda item: item[1]):
         lines = [f"  {name} {version} ({packages[name, version]['license']})\n" for name, version in names]
