@@ -22,9 +22,11 @@ export CARGO_LAMBDA_TELEMETRY := 0
 
 PYTHON := .tools/sam/bin/python
 IN_TESTS := --manifest-path tests/Cargo.toml --locked
-# The program that is deployed.
+# The program that is deployed, and the smallest possible function, with which its costs are compared.
 BOOTSTRAP := $(CURDIR)/target/lambda/page-visit-counter/bootstrap
+CONSTANT_PAGE := $(CURDIR)/target/lambda-cost/constant_page/bootstrap
 test-program test-cost: export BOOTSTRAP := $(BOOTSTRAP)
+test-cost: export CONSTANT_PAGE := $(CONSTANT_PAGE)
 
 export PORT ?= 9000
 
@@ -71,7 +73,7 @@ test-lint: .tools/sam/installed
 	actionlint
 	zizmor --offline --quiet .github
 	cargo fmt --check --all --manifest-path tests/Cargo.toml
-	PAGE="$$PWD/src/page/page.html" cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
+	cargo clippy --quiet $(IN_TESTS) --workspace --all-targets --no-default-features -- -D warnings
 
 # A filter that matches no test would be a success.
 MUST_RUN := | awk '{ print; fflush() } / [1-9][0-9]* passed/ { ran = 1 } END { exit !ran }'
@@ -85,7 +87,7 @@ test-deploy: .tools/sam/installed .tools/stand-in/installed
 	$(PYTHON) -m pytest tests/deploy
 
 # CI needs valgrind. Elsewhere, this test is skipped if valgrind is not installed.
-test-cost: $(BOOTSTRAP)
+test-cost: $(BOOTSTRAP) $(CONSTANT_PAGE)
 	@echo "== What a visit costs, compared with the smallest possible function"
 	@if command -v valgrind >/dev/null || tools/apt-install.sh valgrind; then \
 	  cargo test --locked --test it -- --ignored cost:: --nocapture $(MUST_RUN); \
@@ -129,13 +131,16 @@ mutants: $(CARGO_MUTANTS) ## Break src/ in every way that cargo-mutants knows: a
 
 # The first flag keeps the path of Cargo's home out of the program, so that it is the same on every machine. The second
 # flag repeats the processor that cargo-lambda chooses when RUSTFLAGS is not set, as in `sam build`.
-export RELEASE_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
+$(BOOTSTRAP) $(CONSTANT_PAGE) test-deploy package: export RUSTFLAGS := \
+  --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo \
   -C target-cpu=$(if $(filter aarch64,$(shell uname -m)),neoverse-n1,haswell)
-$(BOOTSTRAP) test-deploy package: export RUSTFLAGS := $(RELEASE_RUSTFLAGS)
 
 $(BOOTSTRAP): .tools/sam/installed Cargo.toml Cargo.lock askama.toml build.rs $(wildcard src/* src/*/*)
 	@echo "== Building the program for deployment"
 	cargo lambda build --release --locked
+
+$(CONSTANT_PAGE): .tools/sam/installed tests/Cargo.toml tests/Cargo.lock $(wildcard tests/cost/* tests/cost/src/*)
+	cargo lambda build --release $(IN_TESTS) --package constant_page --lambda-dir target/lambda-cost
 
 package: .tools/sam/installed ## Build a package in dist that can be deployed without Rust
 	sam build --build-dir target/package --parameter-overrides Architecture=$(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)

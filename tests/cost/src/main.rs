@@ -1,11 +1,12 @@
 //! The smallest possible `lambda_http` function that compresses a page, which shows what the platform itself costs.
 
-use std::io::Write;
+use std::{env, io::Write, sync::LazyLock};
 
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::{Body, Error, Request, Response, http::header, run_concurrent, service_fn};
 
-const PAGE: &str = include_str!(env!("PAGE"));
+/// Read at the first visit, so that it is not a part of the start.
+static PAGE: LazyLock<String> = LazyLock::new(|| env::var("PAGE").expect("the page"));
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
