@@ -92,6 +92,11 @@ fn the_page_tells_each_of_its_stories() {
 
 #[test]
 fn each_front_door_has_its_own_way_to_deliver_a_request() {
+    let cookie_lines = |lines: Value| json!({ "multiValueHeaders": { "cookie": lines } });
+    let payload_2 = |path, stage| json!({ "rawPath": path, "requestContext": { "stage": stage } });
+    let payload_1 = |path, stage| json!({ "path": path, "requestContext": { "path": path, "stage": stage } });
+    let rest_api = |path, requested| json!({ "path": path, "requestContext": { "path": requested } });
+    let post = json!({ "rawPath": "/prod", "requestContext": { "stage": "prod", "http": { "method": "POST" } } });
     let many_headers: Value = (0..30_000).map(|number| (format!("x{number}"), json!(""))).collect();
     for (name, difference, expected) in [
         // Cookies
@@ -103,8 +108,8 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("return_visit", json!({ "cookies": [null, 7, "a=\u{1}", "count=2", "b=\n", ["count=9"]] }), visit(3).gzip()),
         // `headers` holds the last line of a header, 2; `multiValueHeaders` holds all of them.
         ("rest_api_return_visit", json!({ "multiValueHeaders": { "Cookie": ["count=7", "count=2"] } }), visit(8)),
-        ("alb_multi_value_return_visit", cookie_lines(&json!(["count=7", "count=2"])), visit(8).gzip()),
-        ("alb_multi_value_return_visit", cookie_lines(&json!(["a=\u{1}", 7, "count=2", null])), visit(3).gzip()),
+        ("alb_multi_value_return_visit", cookie_lines(json!(["count=7", "count=2"])), visit(8).gzip()),
+        ("alb_multi_value_return_visit", cookie_lines(json!(["a=\u{1}", 7, "count=2", null])), visit(3).gzip()),
         ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
         // However much a stranger sends
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
@@ -113,17 +118,17 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("return_visit", json!({ "cookies": [format!("a={}", "x".repeat(10 * 1024)), "count=2"] }), visit(3).gzip()),
         ("return_visit", json!({ "body": "x".repeat(6 * 1024 * 1024) }), visit(3).gzip()),
         // Stages
-        ("http_api_return_visit", http_api("/prod/", "prod"), visit(3).gzip()),
-        ("http_api_return_visit", http_api("/prod", "prod"), answer_of(308).header("location", "prod/")),
+        ("http_api_return_visit", payload_2("/prod/", "prod"), visit(3).gzip()),
+        ("http_api_return_visit", payload_2("/prod", "prod"), answer_of(308).header("location", "prod/")),
         ("rest_api_return_visit", rest_api("/", "/Prod"), answer_of(308).header("location", "Prod/")),
         ("rest_api_return_visit", rest_api("/", "/"), visit(3)), // a custom domain
         ("rest_api_return_visit", rest_api("/", "/base/"), visit(3)), // a custom domain with a base path
         ("rest_api_return_visit", rest_api("/Prod/", "/Prod/"), visit(3)), // a custom domain without a stage
         ("rest_api_return_visit", rest_api("/Prod", "/Prod"), answer_of(308).header("location", "Prod/")),
-        ("rest_api_return_visit", http_api_payload_1("/", "$default"), visit(3)),
-        ("rest_api_return_visit", http_api_payload_1("/prod/", "prod"), visit(3)),
-        ("rest_api_return_visit", http_api_payload_1("/prod", "prod"), answer_of(308).header("location", "prod/")),
-        ("http_api_return_visit", post("/prod", "prod"), method_not_allowed("/prod")),
+        ("rest_api_return_visit", payload_1("/", "$default"), visit(3)),
+        ("rest_api_return_visit", payload_1("/prod/", "prod"), visit(3)),
+        ("rest_api_return_visit", payload_1("/prod", "prod"), answer_of(308).header("location", "prod/")),
+        ("http_api_return_visit", post, method_not_allowed("/prod")),
         // The test button in API Gateway's console sends no `requestContext.path`.
         ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
         // Lattice has its own header for the scheme.
@@ -137,26 +142,6 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         merge(&mut event, &difference);
         assert_eq!(answer(&event), Some(expected), "{name} with {:.200}", difference.to_string());
     }
-}
-
-fn cookie_lines(lines: &Value) -> Value {
-    json!({ "multiValueHeaders": { "cookie": lines } })
-}
-
-fn http_api(path: &str, stage: &str) -> Value {
-    json!({ "rawPath": path, "requestContext": { "stage": stage } })
-}
-
-fn post(path: &str, stage: &str) -> Value {
-    json!({ "rawPath": path, "requestContext": { "stage": stage, "http": { "method": "POST" } } })
-}
-
-fn rest_api(path: &str, requested: &str) -> Value {
-    json!({ "path": path, "requestContext": { "path": requested } })
-}
-
-fn http_api_payload_1(path: &str, stage: &str) -> Value {
-    json!({ "version": "1.0", "path": path, "requestContext": { "path": path, "stage": stage } })
 }
 
 /// A return visit through each front door, and the answer.
