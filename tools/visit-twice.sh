@@ -1,19 +1,14 @@
 #!/usr/bin/env bash
 # Visits a deployed page twice, as a browser does, at each of its addresses. Fails unless each second count is one more
-# than the first:
-#   tools/visit-twice.sh URL...
-#   sam list stack-outputs --output json | tools/visit-twice.sh
+# than the first: sam list stack-outputs --output json | tools/visit-twice.sh
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-if (($# == 0)); then
-  # shellcheck disable=SC2046 # a URL has no spaces
-  set -- $(python3 -c 'import json, sys
+urls=$(python3 -c 'import json, sys
 print(*[output["OutputValue"] for output in json.load(sys.stdin)
         if output["OutputKey"] in ("PageUrl", "HttpApiUrl", "DomainUrl")])')
-fi
-if (($# == 0)); then
+if [ -z "$urls" ]; then
   echo "There is no address among the stack's outputs." >&2
   exit 1
 fi
@@ -29,7 +24,7 @@ visit() {
 }
 
 failed=0
-for url; do
+for url in $urls; do # a URL has no spaces
   rm -f "$folder/jar" "$folder/answer"
   # A new Function URL refuses every request for its first few seconds.
   if first=$(visit --retry "${RETRIES:-12}" --retry-delay 5 --retry-all-errors) && second=$(visit); then

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::{
     server_process::{ROOT, ServerProcess, free_port},
-    web::{WEB, retry},
+    web::{PROXY, retry},
 };
 
 /// Closed browsers, which later tests use again, because starting one takes longer than most tests.
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     fn capabilities(self, setup: Setup) -> Capabilities {
-        let proxy = WEB.proxy;
+        let proxy = *PROXY;
         let light = u8::from(setup != Setup::Dark);
         let no_cookies = setup == Setup::NoCookies;
         let mut capabilities = match self {
@@ -194,9 +194,7 @@ impl Browser {
 
     /// The visible text of an element, with its white space normalised.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let element = self.find(By::Css(css)).await.unwrap();
-        let text = element.text().await.unwrap();
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        self.text_once(css, |_| true).await
     }
 
     /// Waits until an element has the wanted text, on this page or on one that replaces it.
@@ -204,6 +202,7 @@ impl Browser {
         retry(async || {
             let found = async { self.find(By::Css(css)).await?.text().await };
             let text = found.await.map_err(|error| format!("{css}: {error}"))?;
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             if wanted(&text) { Ok(text) } else { Err(format!("{css} stays {text:?}")) }
         })
         .await

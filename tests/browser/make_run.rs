@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     server_process::{ROOT, ServerProcess, free_port},
-    web::WATCH,
+    web::{CLIENT, RUNTIME, WATCH},
 };
 
 #[test]
@@ -67,16 +67,12 @@ fn make_run_serves_this_machine_only_and_shows_what_is_saved() {
     run(Command::new("cp").args(["-rl", "target/debug", "target/copy/target"]));
     run(Command::new("ln").args(["-s", "../../.tools", "target/copy/.tools"]));
     let port = free_port();
-    let ask = |wanted: &str| {
-        let mut curl = Command::new("curl");
-        let options =
-            ["--disable", "--silent", "--noproxy", "*", "--max-time", "60", &format!("http://127.0.0.1:{port}")];
-        let page = String::from_utf8(curl.args(options).output().unwrap().stdout).unwrap();
-        page.contains(wanted).then_some(())
-    };
+    let url = format!("http://127.0.0.1:{port}");
+    let page = async || CLIENT.get(&url).timeout(Duration::from_secs(60)).send().await?.text().await;
+    let ask = |wanted| RUNTIME.block_on(page()).ok().filter(|page| page.contains(wanted));
     let command = ["make", "-C", "target/copy", "run", &format!("PORT={port}")];
     let timeout = Duration::from_secs(300);
-    let (_server, ()) = ServerProcess::start("copy", &command, timeout, || ask("How this visit was counted"));
+    let (_server, _) = ServerProcess::start("copy", &command, timeout, || ask("How this visit was counted"));
     let page = copy.join("src/page/page.html");
     let text = fs::read_to_string(&page).unwrap();
     fs::write(page, text.replace("How this visit was counted", "Saved")).unwrap();

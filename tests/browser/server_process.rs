@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -27,7 +27,6 @@ const UNTIL_END_OF_INPUT: &str = r#"
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
-    lifeline: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -37,7 +36,7 @@ impl ServerProcess {
     pub(crate) fn start<T>(name: &str, command: &[&str], timeout: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
         let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
         let output = File::create(&log).unwrap();
-        let mut child = Command::new("sh")
+        let child = Command::new("sh")
             .args(["-c", UNTIL_END_OF_INPUT, "sh"])
             .args(command)
             .current_dir(ROOT)
@@ -47,8 +46,7 @@ impl ServerProcess {
             .stderr(output)
             .spawn()
             .unwrap();
-        let lifeline = child.stdin.take();
-        let mut server = Self { child, lifeline, log };
+        let mut server = Self { child, log };
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(answer) = ask() {
@@ -68,8 +66,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        self.child.wait().ok();
+        self.child.wait().ok(); // first closes its standard input
     }
 }
 

@@ -101,19 +101,11 @@ def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
         yield Emulator(port, tmp_path / "log")
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: str
-    count: str | None
-    """The count that the answer stores in the browser."""
-
-
 class Cloud:
-    """The account that the tests deploy to, the folder that they deploy from, and its build."""
+    """The account that the tests deploy to, and the build that they deploy."""
 
-    def __init__(self, port: int, certificate: Path, folder: Path, build: Path) -> None:
-        self._port, self._certificate, self._folder, self._build = port, certificate, folder, build
+    def __init__(self, port: int, certificate: Path, build: Path) -> None:
+        self._port, self._certificate, self._build = port, certificate, build
         self._endpoint = f"https://127.0.0.1:{port}"
         self._environment = ENVIRONMENT | {
             "AWS_ENDPOINT_URL": self._endpoint,
@@ -137,11 +129,11 @@ class Cloud:
         address = {"endpoint_url": self._endpoint, "verify": str(self._certificate)}
         return boto3.client(service, region_name=REGION, **address, **keys)
 
-    def try_sam(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> tuple[bool, str]:
+    def try_sam(self, *arguments: str | Path, cwd: Path = ROOT, **variables: str) -> tuple[bool, str]:
         """Returns whether the command succeeds, and what it prints."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         command, environment = [TOOLS / "sam", *arguments], self._environment | variables
-        finished = subprocess.run(command, cwd=cwd or self._folder, env=environment, check=False, **options)
+        finished = subprocess.run(command, cwd=cwd, env=environment, check=False, **options)
         return finished.returncode == 0, finished.stdout
 
     def sam(self, *arguments: str | Path, **options: Any) -> str:
@@ -166,25 +158,20 @@ class Cloud:
         found = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
 
-    def visit(self, url: str, count: str | None = None, headers: dict[str, str] | None = None) -> Answer:
+    def visit(self, url: str, **headers: str) -> urllib3.BaseHTTPResponse:
         """Sends a request over TLS to the URL as it was deployed, but to the stand-in's address."""
         host, path = urlsplit(url)[1:3]
         names = {"server_hostname": host, "assert_hostname": host}
         pool = urllib3.HTTPSConnectionPool("127.0.0.1", self._port, ca_certs=str(self._certificate), **names)
-        sent = {"Host": host} | ({"Cookie": f"count={count}"} if count else {}) | (headers or {})
-        answer = pool.request("GET", path, headers=sent, redirect=False, retries=False)
-        received = {name.lower(): value for name, value in answer.headers.items()}
-        # http.cookies supports Partitioned only since Python 3.14.
-        cookie = received.get("set-cookie")
-        stored = re.match("count=([^;]*)", cookie)[1] if cookie else None
-        return Answer(answer.status, received, answer.data.decode(), stored)
+        return pool.request("GET", path, headers={"host": host} | headers, redirect=False, retries=False)
 
-    def counts(self, *urls: str) -> list[str | None]:
+    def counts(self, *urls: str) -> list[str]:
         """The counts that one browser gets when it opens these URLs one after another."""
-        counts: list[str | None] = [None]
+        cookies = [""]
         for url in urls:
-            counts.append(self.visit(url, counts[-1]).count)
-        return counts[1:]
+            # http.cookies supports Partitioned only since Python 3.14.
+            cookies.append(self.visit(url, cookie=cookies[-1]).headers["set-cookie"].partition(";")[0])
+        return [cookie.removeprefix("count=") for cookie in cookies[1:]]
 
     def visit_twice(self, stack: str, curl_option: str = "") -> tuple[bool, set[str]]:
         """Whether tools/visit-twice.sh succeeds with the stack's outputs, and the addresses that counted."""
@@ -232,8 +219,8 @@ class Cloud:
 
 
 @pytest.fixture(scope="session")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Starts the stand-in, and returns its port and its certificate for the host names of AWS and of the owner."""
+def cloud(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Starts the stand-in, with a certificate for the host names of AWS and of the owner."""
     directory = tmp_path_factory.mktemp("stand-in")
     certificate, key, port = directory / "certificate.pem", directory / "key.pem", free_port()
     hosts = [f"*.lambda-url.{REGION}.on.aws", f"*.execute-api.{REGION}.amazonaws.com", *DOMAINS]
@@ -256,15 +243,9 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
     }
     stand_in = [STAND_IN_PYTHON, Path(__file__).with_name("stand_in.py")]
     with server(stand_in, settings, port, directory / "log"):
-        yield port, certificate
-
-
-@pytest.fixture(scope="session")
-def cloud(stand_in: tuple[int, Path], build: Path) -> Cloud:
-    """The stand-in, with the permissions in docs/deployer-policy.json."""
-    cloud = Cloud(*stand_in, ROOT, build)
-    cloud.restrict((ROOT / "docs" / "deployer-policy.json").read_text())
-    return cloud
+        cloud = Cloud(port, certificate, build)
+        cloud.restrict((ROOT / "docs" / "deployer-policy.json").read_text())
+        yield cloud
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from samcli.yamlhelper import yaml_parse
 
 from conftest import ARCHITECTURE, DOMAINS, EMBEDDED, REGION, ROOT, STACK, TEMPLATE, Cloud, resources_of
 
-ELF_MACHINES = {"x64": "x86_64", "AArch64": "arm64"}
 AMAZON_LINUX_2023_GLIBC = (2, 34)
 OTHER_ARCHITECTURE = {"x86_64": "arm64", "arm64": "x86_64"}[ARCHITECTURE]
 LOWEST = {"CookieMaxAgeDays": 0, "LogRetentionDays": 1, "HttpApi": "on"}
@@ -66,9 +65,7 @@ def highest(cloud: Cloud, zone: str) -> str:
 def test_artifact_runs_on_the_runtime_that_it_is_deployed_to(artifact: Path) -> None:
     """If provided.al2023 could not start it, every visitor would get a 502."""
     with artifact.open("rb") as file:
-        program = ELFFile(file)
-        assert ELF_MACHINES[program.get_machine_arch()] == ARCHITECTURE
-        needed = program.get_section_by_name(".gnu.version_r").iter_versions()
+        needed = ELFFile(file).get_section_by_name(".gnu.version_r").iter_versions()
         names = [version.name for _, versions in needed for version in versions]
     glibc = [tuple(map(int, name[6:].split("."))) for name in names if name.startswith("GLIBC_")]
     assert max(glibc) <= AMAZON_LINUX_2023_GLIBC
@@ -208,12 +205,11 @@ def test_highest_parameters_take_effect(cloud: Cloud, highest: str) -> None:
     for alarm in alarms_of(cloud, highest).values():
         assert (alarm["AlarmActions"], alarm["OKActions"]) == ([topic], [topic])
     assert "Max-Age=34560000" in cloud.visit(url).headers["set-cookie"]
-    for origin, expected in {"https://example.org:8443": ("8\n", "8"), "https://example.net": (None, None)}.items():
-        answer = cloud.visit(url, "7", EMBEDDED | {"origin": origin})
-        assert (answer.body if answer.status == 200 else None, answer.count) == expected
+    for origin, is_listed in {"https://example.org:8443": True, "https://example.net": False}.items():
+        answer = cloud.visit(url, cookie="count=7", **EMBEDDED | {"origin": origin})
+        assert (answer.data == b"8\n", "set-cookie" in answer.headers) == (is_listed, is_listed)
         # If the Function URL also answered for other sites, browsers would get two origins and refuse both.
-        allowed = origin if answer.status == 200 else None
-        assert answer.headers.get("access-control-allow-origin") == allowed
+        assert answer.headers.get("access-control-allow-origin") == (origin if is_listed else None)
 
 
 def test_domain_in_a_zone_gets_its_certificate_and_its_records(cloud: Cloud, highest: str) -> None:
@@ -240,7 +236,7 @@ def test_another_domain_with_the_owners_certificate_replaces_the_first(cloud: Cl
     assert outputs["DomainTarget"] == domain["ApiGatewayDomainName"]
     assert domain["CertificateArn"] == certificate
     assert cloud.visit_twice(highest) == (True, {page, outputs["HttpApiUrl"], outputs["DomainUrl"]})
-    assert cloud.visit(f"https://{DOMAINS[0]}/").count is None
+    assert "set-cookie" not in cloud.visit(f"https://{DOMAINS[0]}/").headers
     left = cloud.inventory()
     assert (left["domains"], left["certificates"]) == ([DOMAINS[1]], ["*.example.com"])
     assert "DNS records" not in left

@@ -15,8 +15,6 @@ from elftools.elf.enums import ENUM_E_MACHINE
 
 from conftest import ARCHITECTURE, EMBEDDED, ROOT, STACK, Cloud
 
-EPOCH = {"SOURCE_DATE_EPOCH": "1767225600"}
-
 
 @pytest.fixture(scope="module")
 def archive(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,7 +27,7 @@ def archive(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pack(build: Path, directory: Path) -> None:
     command = [sys.executable, ROOT / "package" / "package.py", build, directory]
-    subprocess.run(command, env=os.environ | EPOCH, check=True)
+    subprocess.run(command, env=os.environ | {"SOURCE_DATE_EPOCH": "1767225600"}, check=True)
 
 
 def test_package_contains_the_build_and_everything_to_deploy_it(archive: Path, build: Path) -> None:
@@ -110,7 +108,7 @@ def test_package_deploys_counts_and_is_deleted_without_rust(cloud: Cloud, archiv
     sam("deploy")
     assert cloud.counts(url, url) == ["1", "2"]
     assert "Max-Age=2592000" in cloud.visit(url).headers["set-cookie"]
-    assert cloud.visit(url, "7", EMBEDDED | {"origin": "http://localhost:9000"}).count == "8"
+    assert cloud.visit(url, cookie="count=7", **EMBEDDED | {"origin": "http://localhost:9000"}).data == b"8\n"
     # Other commands find the stack through samconfig.toml.
     assert url in sam("list", "stack-outputs", "--output", "json")
 

@@ -63,7 +63,6 @@ VALUES = {
         + ["http://localhost.example.com", "http://127.1", "ftp://localhost", ",".join(["https://example.com"] * 176)],
     ),
 }
-EACH = pytest.mark.parametrize("parameter", VALUES)
 
 
 def test_each_parameter_is_in_samconfig_in_the_document_and_in_this_file_with_its_default() -> None:
@@ -87,7 +86,7 @@ def test_each_parameter_is_in_samconfig_in_the_document_and_in_this_file_with_it
     assert not wrong, "\n".join(["Each parameter belongs in each of these places, with its default:", *wrong])
 
 
-@EACH
+@pytest.mark.parametrize("parameter", VALUES)
 def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> None:
     good, bad = VALUES[parameter]
     assert [value for value in good + bad if accepts(TEMPLATE["Parameters"][parameter], value)] == good

@@ -158,8 +158,8 @@ impl Function {
     /// The memory that the program uses, in KiB: `VmRSS` is the resident memory, `VmHWM` its peak.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|rest| rest.strip_suffix("kB")).unwrap().trim().parse().unwrap()
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
 
