@@ -1,16 +1,6 @@
 //! Drives the browser engines through `WebDriver`, and reads what a person would see.
 
-use std::{
-    fs,
-    net::TcpStream,
-    ops::Deref,
-    path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs, net::TcpStream, ops::Deref, path::PathBuf, sync::Mutex, time::Duration};
 
 use axum::http;
 use serde_json::{Value, json};
@@ -44,8 +34,6 @@ pub(crate) enum Setup {
 impl Engine {
     /// Starts the engine's driver, which starts the browser.
     fn driver(self, setup: Setup) -> (ServerProcess, String) {
-        static DRIVERS: AtomicUsize = AtomicUsize::new(0);
-
         let port = free_port();
         let port_option = format!("--port={port}");
         let theme = if setup == Setup::Dark { "dark" } else { "light" };
@@ -61,10 +49,8 @@ impl Engine {
             }
         };
         command.push(&port_option);
-        let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{self:?}{number}").to_lowercase();
         let connect = || TcpStream::connect(("127.0.0.1", port)).ok();
-        let (process, _) = ServerProcess::start(&name, &command, Duration::from_secs(30), connect);
+        let (process, _) = ServerProcess::start(&command, Duration::from_secs(30), connect);
         (process, format!("http://127.0.0.1:{port}"))
     }
 

@@ -72,7 +72,7 @@ fn make_run_serves_this_machine_only_and_shows_what_is_saved() {
     let ask = |wanted| RUNTIME.block_on(page()).ok().filter(|page| page.contains(wanted));
     let command = ["make", "-C", "target/copy", "run", &format!("PORT={port}")];
     let timeout = Duration::from_secs(300);
-    let (_server, _) = ServerProcess::start("copy", &command, timeout, || ask("How this visit was counted"));
+    let (_server, _) = ServerProcess::start(&command, timeout, || ask("How this visit was counted"));
     let page = copy.join("src/page/page.html");
     let text = fs::read_to_string(&page).unwrap();
     fs::write(page, text.replace("How this visit was counted", "Saved")).unwrap();

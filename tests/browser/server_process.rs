@@ -6,6 +6,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -31,10 +32,13 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command in the project's folder, and writes its output to a file in `target` with this name. Asks until
-    /// there is an answer, and returns it.
-    pub(crate) fn start<T>(name: &str, command: &[&str], timeout: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
-        let log = Path::new(ROOT).join(format!("target/browser-{name}.log"));
+    /// Starts a command in the project's folder, and writes its output to a file in `target`. Asks until there is an
+    /// answer, and returns it.
+    pub(crate) fn start<T>(command: &[&str], timeout: Duration, ask: impl Fn() -> Option<T>) -> (Self, T) {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = Path::new(ROOT).join(format!("target/browser-{number}-{}.log", command[0]));
         let output = File::create(&log).unwrap();
         let child = Command::new("sh")
             .args(["-c", UNTIL_END_OF_INPUT, "sh"])

@@ -85,7 +85,7 @@ impl Watch {
         // Not a visit, because that would be in the function's log.
         let request = || CLIENT.get(format!("{url}/robots.txt")).header("origin", "https://example.com");
         let ask = || RUNTIME.block_on(request().send()).ok();
-        let (process, answer) = ServerProcess::start("watch", &command, timeout, ask);
+        let (process, answer) = ServerProcess::start(&command, timeout, ask);
         assert_eq!(answer.status(), 404, "{}", process.log());
         // By default, cargo-lambda would add headers that let any site read an answer.
         assert!(!answer.headers().contains_key("access-control-allow-origin"), "{answer:?}");
