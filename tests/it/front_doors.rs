@@ -109,6 +109,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         // `headers` holds the last line of a header, 2; `multiValueHeaders` holds all of them.
         ("rest_api_return_visit", json!({ "multiValueHeaders": { "Cookie": ["count=7", "count=2"] } }), visit(8)),
         ("alb_multi_value_return_visit", cookie_lines(json!(["count=7", "count=2"])), visit(8).gzip()),
+        ("alb_return_visit", json!({ "multiValueHeaders": {} }), visit(3).gzip()),
         ("alb_multi_value_return_visit", cookie_lines(json!(["a=\u{1}", 7, "count=2", null])), visit(3).gzip()),
         ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
         // However much a stranger sends
