@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-# Some tests measure, and the machine may have only two processors.
+# One thing at a time: the machine may have only two processors, and tests have time limits.
 .NOTPARALLEL:
 .PHONY: help run port tools test test-rust test-lint test-program test-deploy test-cost test-browser browser-programs
 .PHONY: screenshots fuzz mutants package
@@ -84,12 +84,14 @@ test-program: $(BOOTSTRAP)
 
 test-deploy: .tools/sam/installed .tools/stand-in/installed
 	@echo "== The template: built, deployed to a local stand-in for AWS, visited, deleted"
+	@command -v curl >/dev/null || tools/apt-install.sh curl || { echo "Not installed: curl" >&2; exit 1; }
 	$(PYTHON) -m pytest tests/deploy
 
 # CI needs valgrind. Elsewhere, this test is skipped if valgrind is not installed.
-test-cost: $(BOOTSTRAP) $(CONSTANT_PAGE)
+test-cost: $(BOOTSTRAP)
 	@echo "== What a visit costs, compared with the smallest possible function"
 	@if command -v valgrind >/dev/null || tools/apt-install.sh valgrind; then \
+	  $(MAKE) --no-print-directory $(CONSTANT_PAGE); \
 	  cargo test --locked --test it -- --ignored cost:: --nocapture $(MUST_RUN); \
 	else \
 	  echo "NOT TESTED: what a visit costs. valgrind is not installed." >&2; [ -z "$${CI:-}" ]; \
@@ -112,6 +114,7 @@ test-browser: .tools/sam/installed browser-programs
 
 screenshots: .tools/cargo-lambda/installed browsers ## Take the README's pictures of the page in Chromium
 	command -v img2webp >/dev/null || tools/apt-install.sh webp
+	rm -rf target/pictures
 	cargo test $(IN_TESTS) --package browser-tests -- --ignored pictures
 	for theme in light dark; do \
 	  img2webp -loop 0 -lossless -d 1400 target/pictures/$$theme-[0-9]*.png -o docs/visits-$$theme.webp; \

@@ -20,9 +20,9 @@ $(CARGO_MUTANTS) $(GECKODRIVER):
 	@env -u CARGO_TARGET_DIR cargo install --quiet --locked --root $(folder) $(CARGO_INSTALL_OPTIONS) \
 	  $(subst $(@F)-,$(@F)@,$(notdir $(folder)))
 
-# Three browsers with their drivers, and curl for tools/visit-twice.sh. Debian has no package of Firefox's driver.
-BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth curl
-BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth curl
+# Three browsers with their drivers. Debian has no package of Firefox's driver.
+BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth
+BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth
 
 .PHONY: browsers
 browsers:

@@ -68,8 +68,8 @@ fn make_run_serves_this_machine_only_and_shows_what_is_saved() {
     run(Command::new("ln").args(["-s", "../../.tools", "target/copy/.tools"]));
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
-    let page = async || CLIENT.get(&url).timeout(Duration::from_secs(60)).send().await?.text().await;
-    let ask = |wanted| RUNTIME.block_on(page()).ok().filter(|page| page.contains(wanted));
+    let get = async || CLIENT.get(&url).timeout(Duration::from_secs(60)).send().await?.text().await;
+    let ask = |wanted| RUNTIME.block_on(get()).ok().filter(|page| page.contains(wanted));
     let command = ["make", "-C", "target/copy", "run", &format!("PORT={port}")];
     let timeout = Duration::from_secs(300);
     let (_server, _) = ServerProcess::start(&command, timeout, || ask("How this visit was counted"));
@@ -97,10 +97,7 @@ fn refused_by_make_run(port: &str, settings: &[&str]) -> String {
 /// Returns what a program prints. The program must succeed.
 #[track_caller]
 fn run(command: &mut Command) -> String {
-    let output = command
-        .current_dir(ROOT)
-        .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
-    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    let output = command.current_dir(ROOT).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -83,9 +83,9 @@ impl Watch {
         // A file that a test writes must not restart the function.
         let command = ["make", "run", &format!("PORT={port}"), &origins, "WATCH_OPTIONS=--ignore-changes"];
         // Not a visit, because that would be in the function's log.
-        let request = || CLIENT.get(format!("{url}/robots.txt")).header("origin", "https://example.com");
-        let ask = || RUNTIME.block_on(request().send()).ok();
-        let (process, answer) = ServerProcess::start(&command, timeout, ask);
+        let robots = format!("{url}/robots.txt");
+        let get = async || CLIENT.get(&robots).header("origin", "https://example.com").timeout(timeout).send().await;
+        let (process, answer) = ServerProcess::start(&command, timeout, || RUNTIME.block_on(get()).ok());
         assert_eq!(answer.status(), 404, "{}", process.log());
         // By default, cargo-lambda would add headers that let any site read an answer.
         assert!(!answer.headers().contains_key("access-control-allow-origin"), "{answer:?}");
@@ -140,6 +140,9 @@ async fn connect(mut stream: TcpStream, tls: &TlsAcceptor) -> io::Result<TlsStre
     while !request.ends_with(b"\r\n\r\n") {
         request.push(stream.read_u8().await?);
     }
+    if !request.starts_with(b"CONNECT ") {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     tls.accept(stream).await
 }
@@ -158,7 +161,7 @@ async fn answer(request: Request) -> Response {
     let page = PAGES.lock().unwrap().get(&address).cloned();
     let answer = match page {
         Some(html) => Html(html).into_response(),
-        None => forward(request.clone(), to_bytes(body, 1024).await.unwrap()).await,
+        None => forward(request.clone(), to_bytes(body, usize::MAX).await.unwrap()).await,
     };
     let (answer, body) = answer.into_parts();
     RECORD.lock().unwrap().push(Exchange { request, answer: answer.clone() });
