@@ -73,11 +73,11 @@ def third_party_licences(target: str) -> str:
     crates = sorted({tuple(line.replace(" v", " ").split()[:2]) for line in tree.splitlines()[1:]})
     folders = {crate: Path(packages[crate]["manifest_path"]).parent for crate in crates}
     # The text of this licence is the same for everybody; that of the others names the authors.
-    apache = next(path for folder in folders.values() if (path := folder / "LICENSE-APACHE").exists())
+    apache = next((path for folder in folders.values() if (path := folder / "LICENSE-APACHE").exists()), None)
     crates_by_text = defaultdict(list)
     for crate, folder in folders.items():
         files = sorted(path for path in folder.iterdir() if re.match("(?i)(licen[cs]e|copying|notice)", path.name))
-        if not files and "Apache-2.0" in packages[crate]["license"].split(" OR "):
+        if not files and apache and "Apache-2.0" in packages[crate]["license"].split(" OR "):
             files = [apache]
         if not files:
             sys.exit(f"The crate {crate[0]} {crate[1]} has no file with its licence. Add the text to its package.")

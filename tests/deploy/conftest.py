@@ -167,11 +167,12 @@ class Cloud:
 
     def counts(self, *urls: str) -> list[str]:
         """The counts that one browser gets when it opens these URLs one after another."""
-        cookies = [""]
+        jar, counts = {}, []
         for url in urls:
             # http.cookies supports Partitioned only since Python 3.14.
-            cookies.append(self.visit(url, cookie=cookies[-1]).headers["set-cookie"].partition(";")[0])
-        return [cookie.removeprefix("count=") for cookie in cookies[1:]]
+            jar["cookie"] = self.visit(url, **jar).headers["set-cookie"].partition(";")[0]
+            counts.append(jar["cookie"].removeprefix("count="))
+        return counts
 
     def visit_twice(self, stack: str, curl_option: str = "") -> tuple[bool, set[str]]:
         """Whether tools/visit-twice.sh succeeds with the stack's outputs, and the addresses that counted."""

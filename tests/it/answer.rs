@@ -131,6 +131,7 @@ fn check_policy(policy: &str, body: &str) {
     let (styles, others) = rest.split_once("; ").expect(policy);
     assert_eq!(others, "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
     assert!(styles.split(' ').all(|style| style.starts_with("'sha256-")), "{styles}");
+    assert!(!["<script", " src=", " style="].iter().any(|it| body.contains(it)), "{body}");
     if let Some((_, rest)) = body.split_once("<style>") {
         let (style, _) = rest.split_once("</style>").expect("the style ends");
         let hash = BASE64_STANDARD.encode(Sha256::digest(style));

@@ -97,6 +97,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
     let payload_1 = |path, stage| json!({ "path": path, "requestContext": { "path": path, "stage": stage } });
     let rest_api = |path, requested| json!({ "path": path, "requestContext": { "path": requested } });
     let post = json!({ "rawPath": "/prod", "requestContext": { "stage": "prod", "http": { "method": "POST" } } });
+    let lattice_over_http = json!({ "headers": { "x-forwarded-for-proto": ["http"] } });
     let many_headers: Value = (0..30_000).map(|number| (format!("x{number}"), json!(""))).collect();
     for (name, difference, expected) in [
         // Cookies
@@ -132,12 +133,7 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("http_api_return_visit", post, method_not_allowed("/prod")),
         // The test button in API Gateway's console sends no `requestContext.path`.
         ("rest_api_return_visit", json!({ "requestContext": { "path": null }, "multiValueHeaders": null }), visit(3)),
-        // Lattice has its own header for the scheme.
-        (
-            "vpc_lattice_return_visit",
-            json!({ "headers": { "x-forwarded-for-proto": ["http"] } }),
-            visit(3).over_plain_http(),
-        ),
+        ("vpc_lattice_return_visit", lattice_over_http, visit(3).over_plain_http()),
     ] {
         let mut event = sample(name);
         merge(&mut event, &difference);

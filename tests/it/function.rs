@@ -124,8 +124,10 @@ impl Function {
     /// Waits until it polls and sleeps. An event that came earlier would save it some instructions.
     pub(crate) fn wait_for_poll(&self) {
         self.shared.polls.send(self.next_poll()).unwrap();
-        // pid (name) state …
-        while !fs::read_to_string(format!("/proc/{}/stat", self.child.id())).is_ok_and(|it| it.contains(") S ")) {
+        // pid (name) state …: S if it sleeps, and Z if it has ended
+        while !fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .is_ok_and(|it| it.contains(") S ") || it.contains(") Z "))
+        {
             thread::yield_now();
         }
     }

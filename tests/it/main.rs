@@ -5,7 +5,8 @@
 //! - `properties`: what is true of any request.
 //! - `program`: the built program behind a Lambda Runtime API: faults, log, settings, many visits.
 //! - `cost`: what a visit costs.
-//! - `request`, `answer` (checked) and `function` (a program behind a Runtime API) are shared by the others.
+//! - `request` (with its events), `answer` (with its checks) and `function` (a program behind a Runtime API) are shared
+//!   by the others.
 //!
 //! `cargo test` runs the tests that need only Rust. The others are ignored, each with its reason, and `make test`
 //! runs them. Browsers are in `tests/browser`, and the deployment is in `tests/deploy`.

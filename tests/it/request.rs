@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{answer::Answer, front_doors::sample};
 
 /// A request as a visitor sends it to a front door.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -54,7 +54,8 @@ impl Request {
         expected.clone()
     }
 
-    /// For each front door, a sample event and what this request changes in it. The REST API's event has no query.
+    /// For each front door, a sample event and what this request changes in it. Only the REST API's event has no
+    /// query: no query changes the answer.
     fn differences(&self) -> [(&'static str, Value); 9] {
         let Self { method, path, query, headers: lists } = self;
         let joined = |(name, lines): (&String, &Vec<String>)| {
@@ -70,6 +71,7 @@ impl Request {
         let [http_api, http_api_stage] = stages.clone().map(|(stage, path)| {
             json!({
                 "version": "1.0", "httpMethod": method, "path": path, "headers": headers, "multiValueHeaders": lists,
+                "queryStringParameters": query, "multiValueQueryStringParameters": queries,
                 "requestContext": { "path": path, "stage": stage },
             })
         });
