@@ -7,7 +7,7 @@ SHELL := bash
 # One thing at a time: the machine may have only two processors, and tests have time limits.
 .NOTPARALLEL:
 .PHONY: help run port tools test test-rust test-lint test-program test-deploy test-cost test-browser browser-programs
-.PHONY: screenshots fuzz mutants package
+.PHONY: browsers screenshots fuzz mutants package
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22

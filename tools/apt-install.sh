@@ -2,9 +2,7 @@
 # Installs Debian packages. Fails unless it runs as root on a system with apt.
 set -euo pipefail
 
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  exit 1
-fi
+[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 1
 # One at a time: `make test` also installs in the background.
 exec 9< "$0"
 flock 9

@@ -24,7 +24,6 @@ $(CARGO_MUTANTS) $(GECKODRIVER):
 BROWSER_PACKAGES := chromium chromium-driver firefox-esr webkit2gtk-driver xvfb xauth
 BROWSER_PROGRAMS := chromium chromedriver firefox-esr WebKitWebDriver xvfb-run xauth
 
-.PHONY: browsers
 browsers:
 	@missing() { for program in $(BROWSER_PROGRAMS); do command -v $$program >/dev/null || echo -n " $$program"; done; }; \
 	if [ -n "$$(missing)" ]; then tools/apt-install.sh $(BROWSER_PACKAGES) || true; fi; \

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Visits a deployed page twice, as a browser does, at each of its addresses. Fails unless each second count is one more
-# than the first: sam list stack-outputs --output json | tools/visit-twice.sh
+# than the first: tools/visit-twice.sh URL..., or sam list stack-outputs --output json | tools/visit-twice.sh
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-urls=$(python3 -c 'import json, sys
+urls=${*:-$(python3 -c 'import json, sys
 print(*[output["OutputValue"] for output in json.load(sys.stdin)
-        if output["OutputKey"] in ("PageUrl", "HttpApiUrl", "DomainUrl")])')
+        if output["OutputKey"] in ("PageUrl", "HttpApiUrl", "DomainUrl")])')}
 if [ -z "$urls" ]; then
   echo "There is no address among the stack's outputs." >&2
   exit 1
@@ -29,13 +29,10 @@ for url in $urls; do # a URL has no spaces
   # A new Function URL refuses every request for its first few seconds.
   if first=$(visit --retry "${RETRIES:-12}" --retry-delay 5 --retry-all-errors) && second=$(visit); then
     echo "$url counted $first, then $second."
-    if ((second != first + 1)); then
-      echo "The second count must be one more than the first. The cookie jar after the second visit:" >&2
-      cat "$folder/jar" >&2
-      failed=1
-    fi
-  else
-    failed=1
+    ((second != first + 1)) || continue
+    echo "The second count must be one more than the first. The cookie jar after the second visit:" >&2
+    cat "$folder/jar" >&2
   fi
+  failed=1
 done
 exit $failed

@@ -319,7 +319,7 @@ async fn back_and_forward_never_show_an_old_number(browser: &Browser, site: &Sit
 async fn a_page_loaded_in_advance_loses_and_adds_no_visit(browser: &Browser, _: &Site) {
     let by_script = |action| {
         format!(
-            "<script type=speculationrules>{{\"{action}\": [{{\"urls\": [\"./\"], \"eagerness\": \"immediate\"}}]}}</script>"
+            r#"<script type=speculationrules>{{"{action}": [{{"urls": ["./"], "eagerness": "immediate"}}]}}</script>"#
         )
     };
     let is_chromium = browser.engine == Engine::Chromium;
@@ -559,6 +559,8 @@ async fn axe_finds_nothing_in_light_and_in_dark(usual: &Browser, site: &Site) {
             let row = format!("{page:?}, {setup:?}, {width} pixels");
             open(&browser, site, page).await;
             browser.run(UNFOLD).await;
+            let is_dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
+            assert_eq!(browser.run(is_dark).await, setup == Setup::Dark, "{row}");
             // axe does not decide the contrast of a text near a pseudo-element.
             let unpaint = "const [style] = document.styleSheets;
                 style.insertRule('::before, ::after { content: none !important }', style.cssRules.length)";

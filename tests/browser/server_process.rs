@@ -25,7 +25,6 @@ const UNTIL_END_OF_INPUT: &str = r#"
 "#;
 
 /// A server in its own process group.
-#[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
     log: PathBuf,

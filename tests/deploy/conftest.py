@@ -33,6 +33,7 @@ ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_6
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 REGION = "us-east-1"
 STACK = "page-visits"
+PROGRAM = Path("VisitCounter") / "bootstrap"  # in a build
 DOMAINS = ("visits.example.com", "counts.example.com")
 # PATH starts with the tools, and the owner's own AWS settings are removed.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
@@ -45,9 +46,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
     "AWS_DEFAULT_REGION": REGION,
 }
 # The headers that the script in docs/embed.md sends from a page of the site that the emulator lists.
-EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com"} | {
-    f"sec-fetch-{name}": value for name, value in {"dest": "empty", "mode": "cors", "site": "cross-site"}.items()
-}
+EMBEDDED = {"accept": "text/plain", "origin": "https://blog.example.com", "sec-fetch-dest": "empty"}
+EMBEDDED |= {"sec-fetch-mode": "cors", "sec-fetch-site": "cross-site"}
 
 
 def resources_of(kind: str) -> list[dict[str, Any]]:
@@ -66,11 +66,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="session")
-def artifact(build: Path) -> Path:
-    return build / "VisitCounter" / "bootstrap"
-
-
 class Emulator(NamedTuple):
     port: int
     log: Path
@@ -86,14 +81,14 @@ class Emulator(NamedTuple):
 
 
 @pytest.fixture
-def emulator(artifact: Path, tmp_path: Path) -> Iterator[Emulator]:
+def emulator(build: Path, tmp_path: Path) -> Iterator[Emulator]:
     """Runs the built function in AWS's Runtime Interface Emulator, which the SAM CLI's wheel includes."""
     program, port = tmp_path / "aws-lambda-rie", free_port()
     # It is not executable in the wheel.
     program.write_bytes((Path(samcli.local.__path__[0]) / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}").read_bytes())
     program.chmod(0o755)
     command = [program, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", artifact, "bootstrap"]
+    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", build / PROGRAM, "bootstrap"]
     # The variables that Lambda sets for the template's LoggingConfig, and a site that may show the count.
     settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     settings["COUNT_EMBED_ORIGINS"] = EMBEDDED["origin"]
@@ -180,9 +175,8 @@ class Cloud:
         (self._certificate.parent / ".curlrc").write_text(settings + curl_option)
         outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs(stack).items()]
         environment = self._environment | {"CURL_HOME": str(self._certificate.parent), "RETRIES": "0"}
-        script = [ROOT / "tools" / "visit-twice.sh"]
         options = {"input": json.dumps(outputs), "stdout": subprocess.PIPE, "text": True, "check": False}
-        finished = subprocess.run(script, env=environment, **options)
+        finished = subprocess.run([ROOT / "tools" / "visit-twice.sh"], env=environment, **options)
         return finished.returncode == 0, set(re.findall("(.+) counted 1, then 2", finished.stdout))
 
     def inventory(self) -> dict[str, list[str]]:
@@ -258,7 +252,9 @@ def server(command: list[str | Path], settings: dict[str, str], port: int, log: 
         )
     try:
         deadline = time.monotonic() + 30
-        while not answers(port):
+        while True:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                break
             assert process.poll() is None, f"did not start:\n{log.read_text()}"
             assert time.monotonic() < deadline, f"did not listen:\n{log.read_text()}"
             time.sleep(0.05)
@@ -266,11 +262,6 @@ def server(command: list[str | Path], settings: dict[str, str], port: int, log: 
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

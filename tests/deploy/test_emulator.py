@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonpath_rfc9535
 
-from conftest import ROOT, TEMPLATE, Emulator, resources_of
+from conftest import ROOT, Emulator, resources_of
 
 # The samples that count. tests/it/program.rs compares their lines.
 VISITS = ["first_visit", "return_visit", "json_visit", "embedded_return_visit"]

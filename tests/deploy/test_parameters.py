@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, STACK, TEMPLATE, Cloud
+from conftest import PROGRAM, ROOT, STACK, TEMPLATE, Cloud
 
 
 # The good values of each, and bad ones.
@@ -97,10 +97,10 @@ def test_template_accepts_good_values_and_rejects_bad_ones(parameter: str) -> No
     ("parameter", "variable"),
     [("CookieMaxAgeDays", "COUNT_COOKIE_MAX_AGE_DAYS"), ("EmbedOrigins", "COUNT_EMBED_ORIGINS")],
 )
-def test_function_accepts_every_good_value(artifact: Path, parameter: str, variable: str) -> None:
+def test_function_accepts_every_good_value(build: Path, parameter: str, variable: str) -> None:
     """With a bad value it would not start, or leave out an origin. Its own tests show both."""
     good, _ = VALUES[parameter]
-    logs = {value: log_of(artifact, variable, value) for value in good}
+    logs = {value: log_of(build / PROGRAM, variable, value) for value in good}
     assert [value for value, log in logs.items() if '"message":"start"' in log] == good
     assert [value for value, log in logs.items() if variable in log] == []
 

@@ -113,6 +113,11 @@ fn each_front_door_has_its_own_way_to_deliver_a_request() {
         ("alb_return_visit", json!({ "multiValueHeaders": {} }), visit(3).gzip()),
         ("alb_multi_value_return_visit", cookie_lines(json!(["a=\u{1}", 7, "count=2", null])), visit(3).gzip()),
         ("vpc_lattice_return_visit", json!({ "headers": { "cookie": ["count=7", "count=2"] } }), visit(8)),
+        // Malformed methods and queries
+        ("forget", json!({ "requestContext": { "http": { "method": "\n" } } }), method_not_allowed("/forget")),
+        ("alb_return_visit", json!({ "httpMethod": "\n" }), method_not_allowed("/")),
+        ("vpc_lattice_return_visit", json!({ "method": "G T" }), method_not_allowed("/")),
+        ("return_visit", json!({ "rawQueryString": "q=\"a b\"&%zz=\u{0}" }), visit(3).gzip()),
         // However much a stranger sends
         ("return_visit", json!({ "rawQueryString": "q".repeat(64 * 1024) }), visit(3).gzip()),
         ("return_visit", json!({ "headers": { "x": "x".repeat(10 * 1024) } }), visit(3).gzip()),
@@ -184,13 +189,15 @@ const READ: &str = "/cookies /headers /httpMethod /method /multiValueHeaders /pa
 fn a_field_that_the_counter_does_not_read_changes_nothing_whatever_it_is() {
     let some =
         [json!(null), json!(true), json!(-1), json!(1_795_428_000.25), json!("x"), json!(["x"]), json!({ "x": "x" })];
+    let mut tried = 0;
     for value in some.iter().map(Some).chain([None]) {
         for (name, expected) in return_visits() {
             let mut event = sample(name);
-            assert!(replace_unread(&mut event, "", value) > 0, "{name}");
+            tried += replace_unread(&mut event, "", value);
             assert_eq!(answer(&event).as_ref(), Some(&expected), "{event}");
         }
     }
+    assert!(tried > 500, "{tried}");
 }
 
 /// Gives every field that the counter does not read this value, or removes it, and returns how many there were.

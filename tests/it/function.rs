@@ -39,8 +39,8 @@ type Poll = oneshot::Sender<Response>;
 /// The state of the Runtime API.
 struct Shared {
     polls: Sender<Poll>,
-    /// Where to send the outcome of each request so far.
-    outcomes: Mutex<Vec<Sender<Outcome<Bytes>>>>,
+    /// Where to send the outcome of each request so far, until it has one.
+    outcomes: Mutex<Vec<Option<Sender<Outcome<Bytes>>>>>,
     refuses: AtomicBool,
 }
 
@@ -102,7 +102,7 @@ impl Function {
         let (sender, outcome) = mpsc::channel();
         let number = {
             let mut outcomes = self.shared.outcomes.lock().unwrap();
-            outcomes.push(sender);
+            outcomes.push(Some(sender));
             outcomes.len()
         };
         let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() + 3000;
@@ -189,8 +189,9 @@ async fn finish(
     body: Bytes,
 ) -> StatusCode {
     let number = usize::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
-    let outcome = if outcome == "response" { Ok(body) } else { Err(body) };
-    shared.outcomes.lock().unwrap()[number - 1].send(outcome).unwrap();
+    assert_eq!(id, request_id(number));
+    let sender = shared.outcomes.lock().unwrap()[number - 1].take().expect("each event must have one outcome");
+    sender.send(if outcome == "response" { Ok(body) } else { Err(body) }).unwrap();
     let is_refused = shared.refuses.swap(false, Ordering::Relaxed);
     if is_refused { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::ACCEPTED }
 }

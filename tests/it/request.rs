@@ -58,10 +58,8 @@ impl Request {
     /// query: no query changes the answer.
     fn differences(&self) -> [(&'static str, Value); 9] {
         let Self { method, path, query, headers: lists } = self;
-        let joined = |(name, lines): (&String, &Vec<String>)| {
-            (name.clone(), lines.join(if name == "cookie" { "; " } else { ", " }))
-        };
-        let headers: BTreeMap<_, _> = lists.iter().map(joined).collect();
+        let join = |name: &str, lines: &[String]| lines.join(if name == "cookie" { "; " } else { ", " });
+        let headers: BTreeMap<_, _> = lists.iter().map(|(name, lines)| (name.clone(), join(name, lines))).collect();
         let (query, queries) = (json!({ (query): query }), json!({ (query): [query] }));
         let rest_api = json!({
             "httpMethod": method, "path": path, "requestContext": { "path": format!("/Prod{path}") },
