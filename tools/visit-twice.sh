@@ -6,7 +6,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 urls=${*:-$(python3 -c 'import json, sys
-print(*[output["OutputValue"] for output in json.load(sys.stdin)
+print(*[output["OutputValue"] for output in json.loads(sys.stdin.read() or "[]")
         if output["OutputKey"] in ("PageUrl", "HttpApiUrl", "DomainUrl")])')}
 if [ -z "$urls" ]; then
   echo "There is no address among the stack's outputs." >&2
